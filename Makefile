@@ -1,0 +1,85 @@
+# Needs Python 3.11 or newer and make; everything else is set up in .venv.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+GEN := src/coupon_service/gen
+PYTEST_ARGS ?=
+
+# The first Python on PATH that is new enough and can make virtual environments.
+FIND_PYTHON = for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		&& echo $$python && break; done
+
+.PHONY: help
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-12s %s\n' "$$name" "$$what"; done
+
+.PHONY: setup
+setup: $(STAMP) ## make the virtual environment in .venv, with all that is needed
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ]; then \
+		echo 'This needs Python 3.11 or newer with its venv module (Debian and Ubuntu: apt install python3-venv).' >&2; \
+		exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$($$python --version); this takes about a minute."; \
+	$$python -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+.PHONY: run
+run: $(STAMP) ## set up what is missing, then run the service on http://127.0.0.1:8080
+	@exec $(BIN)/coupon-service serve $(ARGS)
+
+.PHONY: test
+test: check ## set up what is missing, then run every check and test
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(STAMP) ## lint, formatting, types, the contract's lint, generated code fresh
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/buf lint
+	@$(MAKE) check-gen
+
+.PHONY: check-gen
+check-gen: $(STAMP)
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call GENERATE,$$fresh) && \
+	if ! diff -r -x __pycache__ "$$fresh" $(GEN); then echo 'The generated code is stale: run "make gen".' >&2; exit 1; fi
+
+# Two inputs: our contract, and the standard error details from the package that
+# carries them. --exclude-source-info leaves their comments out.
+PROTOS = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+GENERATE = export PATH="$(CURDIR)/$(BIN):$$PATH" && mkdir -p $(1) && details=$$(mktemp).binpb && \
+	buf build "$(PROTOS)" --path "$(PROTOS)/google/rpc/error_details.proto" --exclude-source-info -o "$$details" && \
+	buf generate --output $(1) && buf generate "$$details" --output $(1); status=$$?; rm -f "$$details"; [ $$status -eq 0 ]
+
+.PHONY: gen
+gen: $(STAMP) ## generate the code under src/coupon_service/gen from the contract
+	@rm -rf $(GEN)
+	@$(call GENERATE,$(GEN))
+
+.PHONY: format
+format: $(STAMP) ## format the code and mend what lint can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+
+.PHONY: lock
+lock: $(STAMP) ## pin the newest versions of all dependencies, with hashes
+	@$(LOCK) --upgrade --group dev -o requirements/dev.txt
+	@$(LOCK) --upgrade -c requirements/dev.txt -o requirements/runtime.txt
+
+.PHONY: clean
+clean: ## remove the virtual environment and everything that was built
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
