@@ -1,0 +1,181 @@
+"""The ASGI application, and the only place where its parts are put together."""
+
+import asyncio
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator
+from multiprocessing.connection import wait
+from typing import Any
+
+import structlog
+
+from coupon_service import logs
+from coupon_service.changes import follow_changes
+from coupon_service.codecs import codecs
+from coupon_service.errors import StorageUnavailable
+from coupon_service.gate import Gate
+from coupon_service.gen.coupon.v1.coupon_connect import (
+    CouponService,
+    CouponServiceASGIApplication,
+)
+from coupon_service.issuing import Issuer
+from coupon_service.rpc import CouponRpcs
+from coupon_service.rpc_errors import ErrorBorder
+from coupon_service.schema import SchemaState
+from coupon_service.settings import Settings
+from coupon_service.store import Store
+
+log = structlog.get_logger(__name__)
+
+CLOSE_SECONDS_MAX = 5
+
+Scope = dict[str, Any]
+Receive = Any
+Send = Any
+
+
+class App:
+    """The service as an ASGI application: the RPCs, /healthz and /readyz."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.database_url is None:
+            msg = "the application needs a database URL"
+            raise ValueError(msg)
+        self._settings = settings
+        self._database_url = settings.database_url
+        self._store: Store | None = None
+        self._rpcs = CouponServiceASGIApplication(
+            self._lifespan(),
+            interceptors=[ErrorBorder()],
+            read_max_bytes=settings.request_bytes_max,
+            codecs=codecs(),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or take part in the server's start and stop."""
+        if scope["type"] == "http":
+            match scope["path"]:
+                case "/healthz":
+                    return await _reply(send, 200, {"status": "alive"})
+                case "/readyz":
+                    return await self._reply_readiness(send)
+            if _needs_trailers(scope):
+                return await _reply(send, 415, {"error": _NO_GRPC})
+            _make_decodable(scope)
+        return await self._rpcs(scope, receive, send)
+
+    async def _lifespan(self) -> AsyncGenerator[CouponService]:
+        """Open what the service needs, hand it over, and close it when the server stops."""
+        async with contextlib.AsyncExitStack() as stack:
+            settings = self._settings
+            store = await stack.enter_async_context(
+                Store.open(
+                    self._database_url,
+                    pool_size=settings.pool_size,
+                    connect_seconds_max=settings.connect_seconds_max,
+                    statement_seconds_max=settings.statement_seconds_max,
+                )
+            )
+            gate = Gate(seconds_max=settings.gate_seconds_max)
+            await stack.enter_async_context(self._following_changes(gate))
+            issuer = Issuer(
+                store,
+                gate,
+                queue_limit=settings.queue_limit,
+                group_limit=settings.group_limit,
+                settle_seconds_max=settings.settle_seconds_max,
+            )
+            stack.push_async_callback(_close, issuer)
+            self._store = store
+            _stop_with_parent()
+            yield CouponRpcs(store, issuer)
+
+    @contextlib.asynccontextmanager
+    async def _following_changes(self, gate: Gate) -> AsyncIterator[None]:
+        task = asyncio.create_task(
+            follow_changes(
+                self._database_url,
+                gate,
+                connect_seconds_max=self._settings.connect_seconds_max,
+            )
+        )
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _reply_readiness(self, send: Send) -> None:
+        """Answer 200 if calls can be served, otherwise 503 and why not."""
+        try:
+            state = None if self._store is None else await self._store.schema_state()
+        except StorageUnavailable:
+            return await _reply(send, 503, {"status": "the database does not answer"})
+        if state is SchemaState.OLD:
+            return await _reply(send, 503, {"status": "the database has an old schema"})
+        return await _reply(send, 200, {"status": "ready"})
+
+
+def create_app() -> App:
+    """Build the application from the environment; called in each worker process."""
+    settings = Settings()
+    logs.configure(settings)
+    return App(settings)
+
+
+_NO_GRPC = (
+    "gRPC needs HTTP/2 trailers, which this server does not have; use the Connect or "
+    "gRPC-Web protocol"
+)
+
+
+def _needs_trailers(scope: Scope) -> bool:
+    """Tell whether the call is a gRPC one that this server cannot answer."""
+    if "http.response.trailers" in scope.get("extensions", {}):
+        return False
+    content_type = next((v for k, v in scope["headers"] if k == b"content-type"), b"")
+    return content_type.startswith(b"application/grpc") and not content_type.startswith(
+        b"application/grpc-web"
+    )
+
+
+def _make_decodable(scope: Scope) -> None:
+    """Rewrite what is not UTF-8 in the headers and the query, which the library decodes."""
+    if not all(value.isascii() for _, value in scope["headers"]):
+        scope["headers"] = [
+            (name, value.decode("latin-1").encode()) for name, value in scope["headers"]
+        ]
+    if not scope["query_string"].isascii():
+        scope["query_string"] = scope["query_string"].decode("latin-1").encode()
+
+
+async def _reply(send: Send, status: int, body: dict[str, str]) -> None:
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+
+
+async def _close(issuer: Issuer) -> None:
+    """Let the claims that are still in line be answered, within seconds."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS_MAX):
+            await issuer.close()
+    except TimeoutError:
+        log.warning("stopped while claims were still waiting for the database")
+
+
+def _stop_with_parent() -> None:
+    """Stop this worker when its supervisor is gone, which cannot say so after a kill -9."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="watch-parent", daemon=True).start()

@@ -1,0 +1,117 @@
+"""The command line."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import ValidationError
+
+from coupon_service import settings as settings_of_service
+from coupon_service.cli_calls import Failure, campaign, issue
+from coupon_service.settings import ENV_PREFIX, Settings
+
+CommandFunction = TypeVar("CommandFunction", bound=Callable[..., Any])
+
+
+class CommandWithSettings(click.Command):
+    """A command whose help ends with the list of all settings."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the settings as a list of environment variables."""
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Settings (environment variables, or lines of a .env file)"):
+            formatter.write_dl(
+                [
+                    (variable, f"{description} Default: {default}." if default else description)
+                    for variable, default, description in settings_of_service.described()
+                ]
+            )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="coupon-service")
+def main() -> None:
+    """First-come-first-served coupon campaigns.
+
+    \b
+    Examples:
+      coupon-service serve
+      coupon-service campaign create --name "Launch night" --limit 1000 --start +10s
+      coupon-service issue CAMPAIGN_ID --user alice
+    """  # noqa: D301 # \b is click's mark for a paragraph that keeps its lines
+
+
+main.add_command(campaign)
+main.add_command(issue)
+
+
+@main.command(cls=CommandWithSettings)
+@click.option("--host", help="The address to listen on.")
+@click.option("--port", type=int, help="The port to listen on; 0 takes a free one.")
+@click.option("--workers", type=int, help="How many processes answer requests.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the embedded PostgreSQL keeps its data.",
+)
+def serve(**options: Any) -> None:  # noqa: ANN401 # click's options, checked by Settings
+    """Run the service until it is told to stop (Ctrl+C or SIGTERM).
+
+    Without COUPON_DATABASE_URL it starts a PostgreSQL of its own. An option
+    goes before its environment variable.
+
+    \b
+    Examples:
+      coupon-service serve --port 9000 --workers 2
+      COUPON_DATABASE_URL=postgresql://user:password@host/coupons coupon-service serve
+    """  # noqa: D301 # \b is click's mark for a paragraph that keeps its lines
+    # Imported only here: the client commands must not wait for the server's modules.
+    from coupon_service.embedded import EmbeddedPostgresError  # noqa: PLC0415
+    from coupon_service.server import CannotServe  # noqa: PLC0415
+    from coupon_service.server import serve as run  # noqa: PLC0415
+
+    chosen = {name: value for name, value in options.items() if value is not None}
+    try:
+        run(_settings(**chosen))
+    except (CannotServe, EmbeddedPostgresError) as exc:
+        raise Failure(str(exc)) from exc
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database of COUPON_DATABASE_URL to the newest schema.
+
+    \b
+    Example:
+      COUPON_DATABASE_URL=postgresql://user:password@host/coupons coupon-service migrate
+    """  # noqa: D301 # \b is click's mark for a paragraph that keeps its lines
+    # Imported only here: the client commands must not wait for Alembic.
+    import asyncpg  # noqa: PLC0415
+
+    from coupon_service import schema  # noqa: PLC0415
+
+    database_url = _settings().database_url
+    if database_url is None:
+        msg = "COUPON_DATABASE_URL is not set; it names the database to migrate"
+        raise click.UsageError(msg)
+    try:
+        asyncio.run(schema.migrate(database_url))
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        msg = f"cannot migrate the database: {exc or type(exc).__name__}"
+        raise Failure(msg) from exc
+    except schema.UnfitDatabase as exc:
+        raise Failure(str(exc)) from exc
+    click.echo("The database has the newest schema.")
+
+
+def _settings(**chosen: Any) -> Settings:  # noqa: ANN401 # click's options
+    """Read the settings; a bad one is bad usage."""
+    try:
+        return Settings(**chosen)
+    except ValidationError as exc:
+        bad = exc.errors()[0]
+        variable = f"{ENV_PREFIX}{'_'.join(map(str, bad['loc']))}".upper()
+        msg = f"{variable}: {bad['msg']}"
+        raise click.UsageError(msg) from exc

@@ -1,0 +1,83 @@
+"""Calls a running service, over connectrpc's own client."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TypeVar
+
+from connectrpc.errors import ConnectError
+
+from coupon_service.gen.coupon.v1 import coupon_pb as pb
+from coupon_service.gen.coupon.v1.coupon_connect import CouponServiceClientSync
+from coupon_service.gen.google.rpc.error_details_pb import ErrorInfo
+
+TIMEOUT_MS = 30_000
+
+T = TypeVar("T")
+
+
+class CallFailed(Exception):
+    """A call was refused or did not get through; the message is one line."""
+
+
+class Client:
+    """The service at a URL, with an optional bearer token.
+
+    Every method raises CallFailed when the call is refused or does not get through.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+
+    def create_campaign(self, request: pb.CreateCampaignRequest) -> pb.Campaign:
+        """Create a campaign."""
+        with self._calls() as calls:
+            answer = calls.create_campaign(request, headers=self._headers)
+        return present(answer.campaign)
+
+    def get_campaign(
+        self, campaign_id: str, view: pb.CampaignView
+    ) -> tuple[pb.Campaign, list[str]]:
+        """Return a campaign and, in the FULL view, its codes in order of issue."""
+        request = pb.GetCampaignRequest(campaign_id=campaign_id, view=view)
+        with self._calls() as calls:
+            answer = calls.get_campaign(request, headers=self._headers)
+        return present(answer.campaign), list(answer.coupon_codes)
+
+    def issue_coupon(self, campaign_id: str, user_id: str) -> pb.IssueCouponResponse:
+        """Claim a coupon; `user_id` "" is anonymous."""
+        request = pb.IssueCouponRequest(campaign_id=campaign_id, user_id=user_id)
+        with self._calls() as calls:
+            return calls.issue_coupon(request, headers=self._headers)
+
+    @contextlib.contextmanager
+    def _calls(self) -> Iterator[CouponServiceClientSync]:
+        try:
+            with CouponServiceClientSync(
+                self._url, timeout_ms=TIMEOUT_MS, send_compression=None
+            ) as calls:
+                yield calls
+        except ConnectError as exc:
+            raise CallFailed(_one_line(exc)) from exc
+
+
+def present(value: T | None) -> T:
+    """Return a field that every answer of the service carries.
+
+    Raises:
+        CallFailed: it is missing, so the answer is not the service's.
+    """
+    if value is None:
+        msg = "the answer is incomplete; is this the coupon service's address?"
+        raise CallFailed(msg)
+    return value
+
+
+def reason(error: ConnectError) -> str:
+    """Return the reason of a refusal, such as SOLD_OUT, or its Connect code if it has none."""
+    infos = (detail.value(ErrorInfo) for detail in error.details)
+    return next((info.reason for info in infos if info is not None), error.code.value)
+
+
+def _one_line(error: ConnectError) -> str:
+    return f"{reason(error)}: {' '.join(error.message.split())}"

@@ -1,0 +1,87 @@
+"""The refusals: one class for each, and its docstring is the message callers read."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+class Refused(Exception):
+    """The request was refused."""
+
+    @property
+    def message(self) -> str:
+        """Return the one plain sentence that callers read."""
+        return (type(self).__doc__ or "").strip()
+
+    def __str__(self) -> str:
+        """Return the message, for logs."""
+        return self.message
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FieldViolation:
+    """A field of a request, and what is wrong with it in one sentence."""
+
+    field: str
+    description: str
+
+
+class InvalidRequest(Refused):
+    """The request is not valid."""
+
+    def __init__(self, *violations: FieldViolation) -> None:
+        super().__init__(*violations)
+        self.violations = violations
+
+    @property
+    def message(self) -> str:
+        """Return the sentence of every violation."""
+        return " ".join(f"{each.field}: {each.description}" for each in self.violations)
+
+
+class CampaignNotFound(Refused):
+    """There is no campaign with this id."""
+
+
+class IssueRefused(Refused):
+    """No coupon was issued."""
+
+
+class CampaignNotStarted(IssueRefused):
+    """The campaign has not started yet."""
+
+    def __init__(self, *, start_time: datetime, time_left: timedelta) -> None:
+        super().__init__(start_time, time_left)
+        self.start_time = start_time
+        self.time_left = time_left
+
+
+class CampaignPaused(IssueRefused):
+    """The campaign is paused."""
+
+
+class CampaignEnded(IssueRefused):
+    """The campaign has ended."""
+
+
+class CampaignSoldOut(IssueRefused):
+    """Every coupon of this campaign has been issued."""
+
+
+class Overloaded(IssueRefused):
+    """Too many claims are waiting; nothing was issued, try again shortly."""
+
+
+class StorageUnavailable(Refused):
+    """The database cannot be reached at the moment; try again shortly."""
+
+
+class OutcomeUnknown(Refused):
+    """Whether a coupon was issued could not be confirmed in time."""
+
+
+class Unauthenticated(Refused):
+    """The call carries no valid credentials."""
+
+
+class PermissionDenied(Refused):
+    """The credentials do not allow this call."""

@@ -1,0 +1,108 @@
+"""The gate: answers that need no database.
+
+It remembers what the database last said of a campaign and refuses what cannot
+have become possible since. It never grants anything. A remembered fact is used
+for a short time only, and forgotten at once when a notification says that an
+operator has changed the campaign.
+
+The database's clock is the only clock. The gate carries its last reading forward
+with this host's monotonic clock, which no wrong or stepped wall clock touches,
+and keeps a margin for drift; within the margin the database is asked.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from coupon_service.domain import Campaign, CampaignState, Sighting
+from coupon_service.errors import (
+    CampaignEnded,
+    CampaignNotStarted,
+    CampaignPaused,
+    CampaignSoldOut,
+    IssueRefused,
+)
+
+CLOCK_MARGIN = timedelta(milliseconds=250)
+CAMPAIGNS_MAX = 10_000
+
+
+def refusal_seen(sighting: Sighting) -> IssueRefused | None:
+    """Return why the database refused claims when it was read, or None if it did not."""
+    match sighting.campaign.state_at(sighting.read_time):
+        case CampaignState.ENDED:
+            return CampaignEnded()
+        case CampaignState.SOLD_OUT:
+            return CampaignSoldOut()
+        case CampaignState.PAUSED:
+            return CampaignPaused()
+        case CampaignState.SCHEDULED:
+            return _not_started(sighting.campaign, sighting.read_time)
+        case CampaignState.ACTIVE:
+            return None
+
+
+def refusal_since(sighting: Sighting, instant: float) -> IssueRefused | None:
+    """Return why the database certainly refuses at a later monotonic instant, or None.
+
+    A pause is never certain: it may have been lifted.
+    """
+    campaign = sighting.campaign
+    earliest = sighting.read_time + timedelta(seconds=instant - sighting.answered_at)
+    latest = sighting.read_time + timedelta(seconds=instant - sighting.asked_at)
+    if campaign.end_time is not None and earliest - CLOCK_MARGIN >= campaign.end_time:
+        return CampaignEnded()
+    if campaign.issued_count >= campaign.coupon_limit:
+        return CampaignSoldOut()
+    if campaign.pause_time is None and latest + CLOCK_MARGIN < campaign.start_time:
+        return _not_started(campaign, earliest)
+    return None
+
+
+def _not_started(campaign: Campaign, instant: datetime) -> CampaignNotStarted:
+    return CampaignNotStarted(
+        start_time=campaign.start_time, time_left=campaign.start_time - instant
+    )
+
+
+class Gate:
+    """Remembers campaigns' sightings, each for `seconds_max`, `CAMPAIGNS_MAX` in all."""
+
+    def __init__(
+        self, *, seconds_max: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds_max = seconds_max
+        self._monotonic = monotonic
+        self._sightings: dict[UUID, Sighting] = {}
+
+    def remember(self, sighting: Sighting) -> None:
+        """Keep the newest sighting of a campaign; the one kept longest makes room."""
+        campaign_id = sighting.campaign.campaign_id
+        self._sightings.pop(campaign_id, None)
+        if len(self._sightings) >= CAMPAIGNS_MAX:
+            del self._sightings[next(iter(self._sightings))]
+        self._sightings[campaign_id] = sighting
+
+    def forget(self, campaign_id: UUID) -> None:
+        """Drop what is known of a campaign: it has been changed."""
+        self._sightings.pop(campaign_id, None)
+
+    def clear(self) -> None:
+        """Drop everything: changes may have been missed."""
+        self._sightings.clear()
+
+    def claim_epoch(self, campaign_id: UUID) -> int | None:
+        """Return the epoch last seen, however long ago; the database checks it anyway."""
+        sighting = self._sightings.get(campaign_id)
+        return None if sighting is None else sighting.campaign.claim_epoch
+
+    def refusal(self, campaign_id: UUID) -> IssueRefused | None:
+        """Return why a claim would certainly be refused now, or None if it must be asked."""
+        sighting = self._sightings.get(campaign_id)
+        if sighting is None:
+            return None
+        now = self._monotonic()
+        if now - sighting.answered_at > self._seconds_max:
+            return None
+        return refusal_since(sighting, now)

@@ -1,0 +1,311 @@
+"""The line of one campaign: its waiting claims, and the one transaction under way for them.
+
+While the transaction runs, claims wait; when it ends, all that wait go together
+in the next. There is no timer: a lone claim goes at once, and groups grow only
+under load. Callers wait on futures and never own a database connection, so one
+that hangs up cannot disturb the transaction that the others share.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from coupon_service.domain import Claim, Coupon, Issued, Sighting
+from coupon_service.errors import (
+    CampaignNotFound,
+    CampaignSoldOut,
+    OutcomeUnknown,
+    Overloaded,
+    StorageUnavailable,
+)
+from coupon_service.gate import Gate, refusal_seen
+from coupon_service.store import (
+    ClaimUncertain,
+    CodeTaken,
+    Granted,
+    Session,
+    Store,
+    UserTaken,
+)
+
+log = structlog.get_logger(__name__)
+
+# Each further attempt means that something else moved meanwhile: another process
+# issued to the same user, the epoch was raised, the campaign opened.
+ATTEMPTS_MAX = 20
+SETTLE_PAUSE_SECONDS = 0.1
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """A claim in line, and where its caller waits for the answer.
+
+    A refusal is an answer like any other, so that none is reported as lost when
+    the caller has gone.
+    """
+
+    claim: Claim
+    answer: asyncio.Future[Issued | Exception]
+    # Set while a transaction that may grant the claim is under way.
+    begun: bool = False
+
+    def is_wanted(self, now: float) -> bool:
+        """Tell whether the caller is still there in time; tell it if it is too late."""
+        if self.claim.deadline is not None and now >= self.claim.deadline:
+            self.give(TimeoutError("the deadline passed before the claim's turn came"))
+        return not self.answer.done()
+
+    def give(self, answer: Issued | Exception) -> None:
+        """Answer the caller, if it is still there."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        """Answer that it went wrong: unknown, if an anonymous coupon may have been issued."""
+        self.give(OutcomeUnknown() if self.begun and not self.claim.user_id else error)
+
+
+@dataclass(eq=False, slots=True)
+class Place:
+    """A coupon that a group asks for: its code, and the callers who are to get it.
+
+    They are several when the same user asks more than once at the same time.
+    """
+
+    code: str
+    user_id: str
+    callers: list[Waiting]
+
+    def grant(self, coupon: Coupon) -> None:
+        """Give the coupon to the first caller, and show it to the others."""
+        for i, caller in enumerate(self.callers):
+            caller.give(Issued(coupon=coupon, already_issued=i > 0))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """What every line goes by; see `Issuer` for the numbers' meaning."""
+
+    store: Store
+    gate: Gate
+    group_limit: int
+    settle_seconds_max: float
+    draw_codes: Callable[[int], list[str]]
+    monotonic: Callable[[], float]
+
+
+class Line:
+    """The waiting claims of one campaign."""
+
+    def __init__(self, campaign_id: UUID, rules: Rules) -> None:
+        self.campaign_id = campaign_id
+        self.queue: deque[Waiting] = deque()
+        self._rules = rules
+
+    async def serve(self) -> None:
+        """Answer group after group until nobody waits."""
+        try:
+            while self.queue:
+                await self._serve_group()
+        finally:
+            # Nothing is left unless serving itself was cancelled.
+            _fail(self._take(len(self.queue)), StorageUnavailable())
+
+    async def _serve_group(self) -> None:
+        group: list[Waiting] = []
+        try:
+            for _ in range(ATTEMPTS_MAX):
+                async with self._rules.store.session() as session:
+                    # Taken only now: who came or left while the connection was
+                    # awaited counts.
+                    group = self._wanted(group) or self._take(self._rules.group_limit)
+                    group = await self._attempt(session, group)
+                if not group:
+                    return
+            _fail(group, Overloaded())
+        except (CampaignNotFound, StorageUnavailable) as exc:
+            _fail(group or self._take(len(self.queue)), exc)
+        except Exception as exc:  # whatever it is, the callers must get an answer
+            log.exception("issuing failed", campaign_id=str(self.campaign_id))
+            _fail(group or self._take(len(self.queue)), exc)
+
+    def _take(self, count_max: int) -> list[Waiting]:
+        """Take the first claims that are still wanted out of the line."""
+        taken: list[Waiting] = []
+        now = self._rules.monotonic()
+        while self.queue and len(taken) < count_max:
+            waiting = self.queue.popleft()
+            if waiting.is_wanted(now):
+                taken.append(waiting)
+        return taken
+
+    def _wanted(self, group: Iterable[Waiting]) -> list[Waiting]:
+        now = self._rules.monotonic()
+        return [waiting for waiting in group if waiting.is_wanted(now)]
+
+    async def _attempt(  # noqa: PLR0911 # a step each
+        self, session: Session, group: list[Waiting]
+    ) -> list[Waiting]:
+        """Answer a group as far as one transaction can; return who must be tried again."""
+        group = await self._answer_repeats(session, group)
+        if not group:
+            return []
+        claim_epoch = await self._claim_epoch(session)
+        if refusal := self._rules.gate.refusal(self.campaign_id):
+            return _refuse(group, refusal)
+        places = self._places(self._wanted(group))
+        if not places:
+            return []
+        try:
+            granted = await self._claim(session, claim_epoch, places)
+        except (CodeTaken, UserTaken):
+            return group
+        except ClaimUncertain:
+            return await self._settle(places)
+        if granted is None:
+            return await self._refuse_or_retry(session, group)
+        return self._hand_out(granted, places)
+
+    async def _answer_repeats(self, session: Session, group: list[Waiting]) -> list[Waiting]:
+        """Answer the users who have a coupon already; return the others."""
+        user_ids = {waiting.claim.user_id for waiting in group} - {""}
+        if not user_ids:
+            return group
+        coupons = await session.coupons_of_users(self.campaign_id, list(user_ids))
+        coupon_of = {coupon.user_id: coupon for coupon in coupons}
+        for waiting in group:
+            if coupon := coupon_of.get(waiting.claim.user_id):
+                waiting.give(Issued(coupon=coupon, already_issued=True))
+        return self._wanted(group)
+
+    async def _claim_epoch(self, session: Session) -> int:
+        """Return the epoch to claim with; asks for it when the campaign is new to the gate."""
+        known = self._rules.gate.claim_epoch(self.campaign_id)
+        if known is not None:
+            return known
+        return (await self._look(session)).campaign.claim_epoch
+
+    async def _look(self, session: Session) -> Sighting:
+        sighting = await session.campaign(self.campaign_id)
+        if sighting is None:
+            raise CampaignNotFound
+        self._rules.gate.remember(sighting)
+        return sighting
+
+    def _places(self, group: list[Waiting]) -> list[Place]:
+        """Give every anonymous claim a place of its own, and each user one for all its claims."""
+        users: dict[str, list[Waiting]] = {}
+        callers_of_place: list[list[Waiting]] = []
+        for waiting in group:
+            user_id = waiting.claim.user_id
+            if user_id and user_id in users:
+                users[user_id].append(waiting)
+                continue
+            callers_of_place.append([waiting])
+            users[user_id] = callers_of_place[-1]
+        codes = self._rules.draw_codes(len(callers_of_place))
+        return [
+            Place(code, callers[0].claim.user_id, callers)
+            for code, callers in zip(codes, callers_of_place, strict=True)
+        ]
+
+    async def _claim(
+        self, session: Session, claim_epoch: int, places: list[Place]
+    ) -> Granted | None:
+        codes = [place.code for place in places]
+        user_ids = [place.user_id for place in places]
+        _mark_begun(places, begun=True)
+        granted = None
+        uncertain = False
+        try:
+            granted = await session.claim(self.campaign_id, claim_epoch, codes, user_ids)
+        except ClaimUncertain:
+            uncertain = True
+            raise
+        finally:
+            if granted is None and not uncertain:
+                _mark_begun(places, begun=False)
+        return granted
+
+    def _hand_out(self, granted: Granted, places: list[Place]) -> list[Waiting]:
+        """Answer with what was granted; a campaign that grants fewer is sold out by that."""
+        self._rules.gate.remember(granted.sighting)
+        for sequence, place in enumerate(places[: granted.count], granted.first_sequence):
+            place.grant(
+                Coupon(
+                    code=place.code,
+                    campaign_id=self.campaign_id,
+                    sequence=sequence,
+                    user_id=place.user_id,
+                    issue_time=granted.issue_time,
+                )
+            )
+        return _refuse(_callers(places[granted.count :]), CampaignSoldOut())
+
+    async def _refuse_or_retry(self, session: Session, group: list[Waiting]) -> list[Waiting]:
+        """Refuse with the reason, unless it has passed since or was the epoch alone."""
+        refusal = refusal_seen(await self._look(session))
+        return group if refusal is None else _refuse(group, refusal)
+
+    async def _settle(self, places: list[Place]) -> list[Waiting]:
+        """Find out what a broken transaction stored, and answer with that.
+
+        Returns the callers whose coupons were not stored and never will be.
+        """
+        log.warning(
+            "the connection broke while claiming; looking what was stored",
+            campaign_id=str(self.campaign_id),
+            claims=len(places),
+        )
+        stored = await self._stored(places)
+        if stored is None:
+            for waiting in _callers(places):
+                waiting.fail(StorageUnavailable())
+            return []
+        self._rules.gate.forget(self.campaign_id)
+        lacking = [place for place in places if place.code not in stored]
+        for place in places:
+            if coupon := stored.get(place.code):
+                place.grant(coupon)
+        _mark_begun(lacking, begun=False)
+        return _callers(lacking)
+
+    async def _stored(self, places: list[Place]) -> dict[str, Coupon] | None:
+        """Return which of the places' coupons are stored, or None if that cannot be learnt."""
+        codes = [place.code for place in places]
+        give_up_at = self._rules.monotonic() + self._rules.settle_seconds_max
+        while True:
+            try:
+                coupons = await self._rules.store.settle(self.campaign_id, codes)
+            except StorageUnavailable:
+                nobody_asks = not self._wanted(_callers(places))
+                if nobody_asks or self._rules.monotonic() >= give_up_at:
+                    return None
+                await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+            else:
+                return {coupon.code: coupon for coupon in coupons}
+
+
+def _callers(places: Iterable[Place]) -> list[Waiting]:
+    return [caller for place in places for caller in place.callers]
+
+
+def _mark_begun(places: Iterable[Place], *, begun: bool) -> None:
+    for caller in _callers(places):
+        caller.begun = begun
+
+
+def _refuse(group: Iterable[Waiting], refusal: Exception) -> list[Waiting]:
+    """Give everyone the refusal; nobody is left to be tried again."""
+    for waiting in group:
+        waiting.give(refusal)
+    return []
+
+
+def _fail(group: Iterable[Waiting], error: Exception) -> None:
+    for waiting in group:
+        waiting.fail(error)

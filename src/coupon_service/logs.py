@@ -1,0 +1,54 @@
+"""Structured logs on stderr, for this program's and its libraries' messages alike."""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from coupon_service.settings import Settings
+
+_SHARED: list[Processor] = [
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+
+
+def configure(settings: Settings) -> None:
+    """Send every log record to stderr in the format and from the level that are set."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*_SHARED, _access_fields],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(settings.log_format),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _renderers(log_format: str) -> list[Processor]:
+    if log_format == "console" or (log_format == "auto" and sys.stderr.isatty()):
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    return [
+        structlog.processors.dict_tracebacks,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ]
+
+
+def _access_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Turn uvicorn's access message into fields: its arguments in the order it logs them."""
+    record = event.get("_record")
+    if record is not None and record.name == "uvicorn.access":
+        names = ("client", "method", "path", "http_version", "status")
+        event.update(zip(names, record.args, strict=False), event="request")
+    return event

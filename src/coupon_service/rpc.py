@@ -1,0 +1,67 @@
+"""The RPCs: parse, call, reply."""
+
+import asyncio
+
+from connectrpc.request import RequestContext
+
+from coupon_service import parsing, replies
+from coupon_service.errors import CampaignNotFound
+from coupon_service.gen.coupon.v1.coupon_connect import CouponService
+from coupon_service.gen.coupon.v1.coupon_pb import (
+    CampaignView,
+    CreateCampaignRequest,
+    CreateCampaignResponse,
+    GetCampaignRequest,
+    GetCampaignResponse,
+    IssueCouponRequest,
+    IssueCouponResponse,
+)
+from coupon_service.issuing import Issuer
+from coupon_service.store import Store
+
+
+class CouponRpcs(CouponService):
+    """The implementation of coupon.v1.CouponService."""
+
+    def __init__(self, store: Store, issuer: Issuer) -> None:
+        self._store = store
+        self._issuer = issuer
+
+    async def create_campaign(
+        self,
+        request: CreateCampaignRequest,
+        _ctx: RequestContext[CreateCampaignRequest, CreateCampaignResponse],
+        /,
+    ) -> CreateCampaignResponse:
+        """Store a new campaign."""
+        new = parsing.new_campaign(request)
+        # A caller that hangs up must not break off a statement half-way.
+        sighting = await asyncio.shield(self._store.create_campaign(new))
+        return CreateCampaignResponse(campaign=replies.campaign(sighting))
+
+    async def get_campaign(
+        self,
+        request: GetCampaignRequest,
+        _ctx: RequestContext[GetCampaignRequest, GetCampaignResponse],
+        /,
+    ) -> GetCampaignResponse:
+        """Return a campaign, with its codes unless the BASIC view is asked for."""
+        campaign_id, view = parsing.campaign_and_view(request)
+        if view == CampaignView.BASIC:
+            sighting, codes = await self._store.campaign(campaign_id), list[str]()
+        else:
+            sighting, codes = await self._store.campaign_with_codes(campaign_id) or (None, [])
+        if sighting is None:
+            raise CampaignNotFound
+        return GetCampaignResponse(campaign=replies.campaign(sighting), coupon_codes=codes)
+
+    async def issue_coupon(
+        self,
+        request: IssueCouponRequest,
+        ctx: RequestContext[IssueCouponRequest, IssueCouponResponse],
+        /,
+    ) -> IssueCouponResponse:
+        """Issue a coupon, or show the one that the user has."""
+        claim = parsing.claim(request, ctx.timeout_ms)
+        issued = await self._issuer.issue(claim)
+        return replies.issued(issued)

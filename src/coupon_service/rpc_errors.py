@@ -1,0 +1,112 @@
+"""The table from refusals to Connect codes and error details.
+
+Whatever leaves the service as an error goes through here, so that nothing of the
+inside can leave by accident.
+"""
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from connectrpc.request import RequestContext
+from protobuf import Message
+from protobuf.wkt.google.protobuf.duration_pb import Duration
+
+from coupon_service import errors
+from coupon_service.gen.google.rpc.error_details_pb import BadRequest, ErrorInfo, RetryInfo
+
+log = structlog.get_logger(__name__)
+
+DOMAIN = "coupon.v1"
+
+# How soon a call that met an overload or an outage should be tried again: spread
+# out, so that the callers do not come back all at once.
+RETRY_SECONDS_MIN = 0.1
+RETRY_SECONDS_MAX = 1.0
+
+REFUSALS: dict[type[errors.Refused], tuple[str, Code]] = {
+    errors.InvalidRequest: ("INVALID_REQUEST", Code.INVALID_ARGUMENT),
+    errors.CampaignNotFound: ("CAMPAIGN_NOT_FOUND", Code.NOT_FOUND),
+    errors.CampaignNotStarted: ("CAMPAIGN_NOT_STARTED", Code.FAILED_PRECONDITION),
+    errors.CampaignPaused: ("CAMPAIGN_PAUSED", Code.FAILED_PRECONDITION),
+    errors.CampaignEnded: ("CAMPAIGN_ENDED", Code.FAILED_PRECONDITION),
+    errors.CampaignSoldOut: ("SOLD_OUT", Code.RESOURCE_EXHAUSTED),
+    errors.Overloaded: ("OVERLOADED", Code.UNAVAILABLE),
+    errors.StorageUnavailable: ("STORAGE_UNAVAILABLE", Code.UNAVAILABLE),
+    errors.OutcomeUnknown: ("OUTCOME_UNKNOWN", Code.UNKNOWN),
+    errors.Unauthenticated: ("UNAUTHENTICATED", Code.UNAUTHENTICATED),
+    errors.PermissionDenied: ("PERMISSION_DENIED", Code.PERMISSION_DENIED),
+}
+
+
+class ErrorBorder:
+    """An interceptor that translates every error of a call before it is answered."""
+
+    async def on_start(self, _ctx: RequestContext[Any, Any]) -> None:
+        """Do nothing; required of an interceptor."""
+
+    async def on_end(
+        self, _token: None, ctx: RequestContext[Any, Any], error: Exception | None
+    ) -> None:
+        """Replace the call's error, if there is one, by what the caller may see."""
+        if error is not None:
+            raise connect_error(error, method=ctx.method.name)
+
+
+def connect_error(error: Exception, *, method: str = "") -> ConnectError:
+    """Return the error that a caller gets for an error of the service."""
+    match error:
+        case errors.Refused():
+            return _refusal(error)
+        case ConnectError():
+            return _of_the_protocol(error)
+        case TimeoutError():
+            return ConnectError(Code.DEADLINE_EXCEEDED, "The deadline passed.")
+        case _:
+            log.error("a call failed", method=method, exc_info=error)
+            return ConnectError(Code.INTERNAL, "internal error")
+
+
+def _refusal(error: errors.Refused) -> ConnectError:
+    reason, code = REFUSALS[type(error)]
+    info = ErrorInfo(reason=reason, domain=DOMAIN)
+    details: list[Message] = [info]
+    match error:
+        case errors.InvalidRequest():
+            details.append(_bad_request(error))
+        case errors.CampaignNotStarted():
+            info.metadata["start_time"] = error.start_time.isoformat().replace("+00:00", "Z")
+            details.append(_retry_after(max(error.time_left, timedelta(0))))
+        case errors.Overloaded() | errors.StorageUnavailable():
+            seconds = random.uniform(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX)  # noqa: S311 # spreads load, hides nothing
+            details.append(_retry_after(timedelta(seconds=seconds)))
+    return ConnectError(code, error.message, details)
+
+
+def _bad_request(error: errors.InvalidRequest) -> BadRequest:
+    return BadRequest(
+        field_violations=[
+            BadRequest.FieldViolation(field=each.field, description=each.description)
+            for each in error.violations
+        ]
+    )
+
+
+def _retry_after(delay: timedelta) -> RetryInfo:
+    return RetryInfo(retry_delay=Duration.from_timedelta(delay))
+
+
+def _of_the_protocol(error: ConnectError) -> ConnectError:
+    """Give the library's own refusals of bad requests the form of ours.
+
+    The library answers an oversized message with resource_exhausted, which means
+    sold out in this service.
+    """
+    if error.details or error.code not in {Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED}:
+        return error
+    why = error.message.removeprefix("unmarshal message: ")[:200]
+    violation = errors.FieldViolation(field="request", description=f"It cannot be read: {why}.")
+    return _refusal(errors.InvalidRequest(violation))

@@ -1,0 +1,154 @@
+"""Runs the service: the database if it is ours, and uvicorn's workers under a supervisor."""
+
+import asyncio
+import contextlib
+import http.client
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import asyncpg
+import structlog
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from coupon_service import logs, schema
+from coupon_service.embedded import EmbeddedPostgres
+from coupon_service.schema import SchemaState
+from coupon_service.settings import ENV_PREFIX, Settings
+
+log = structlog.get_logger(__name__)
+
+LISTEN_BACKLOG = 4096
+# A worker that encodes a very large answer cannot answer its supervisor meanwhile.
+WORKER_SILENCE_SECONDS_MAX = 60
+READY_POLL_SECONDS = 0.05
+
+
+class CannotServe(Exception):
+    """The service cannot start; the message is one sentence for the operator."""
+
+
+def serve(settings: Settings) -> None:
+    """Run the service until SIGTERM or SIGINT.
+
+    Raises:
+        CannotServe, EmbeddedPostgresError: it could not start.
+    """
+    logs.configure(settings)
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(_bound(settings))
+        database_url = stack.enter_context(_database(settings))
+        _export(settings, database_url)
+        _announce(settings, listener)
+        Supervisor(_uvicorn_config(settings), [listener]).run()
+    log.info("stopped")
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's supervisor, which starts a worker again when it dies."""
+
+    def terminate_all(self) -> None:
+        """Stop the workers; first close the port, so that nobody waits for an answer in vain."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
+
+@contextlib.contextmanager
+def _bound(settings: Settings) -> Iterator[socket.socket]:
+    """Listen, before anything slower happens that a taken port would make useless."""
+    try:
+        family, *_, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.create_server(address[:2], family=family, backlog=LISTEN_BACKLOG)
+    except OSError as exc:
+        msg = f"cannot listen on {settings.host} port {settings.port}: {exc.strerror or exc}"
+        raise CannotServe(msg) from exc
+    with listener:
+        listener.set_inheritable(True)
+        yield listener
+
+
+@contextlib.contextmanager
+def _database(settings: Settings) -> Iterator[str]:
+    """Provide a database with the newest schema: the operator's, or our own."""
+    if settings.database_url is not None:
+        _require_newest_schema(settings.database_url)
+        yield settings.database_url
+        return
+    with EmbeddedPostgres(settings.data_dir) as postgres:
+        asyncio.run(schema.migrate(postgres.url))
+        yield postgres.url
+
+
+def _require_newest_schema(database_url: str) -> None:
+    if asyncio.run(_schema_state(database_url)) is SchemaState.OLD:
+        msg = "the database has an old schema; run: coupon-service migrate"
+        raise CannotServe(msg)
+
+
+async def _schema_state(database_url: str) -> SchemaState:
+    try:
+        connection = await asyncpg.connect(database_url, timeout=10)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        msg = f"cannot connect to the database of COUPON_DATABASE_URL: {exc or type(exc).__name__}"
+        raise CannotServe(msg) from exc
+    try:
+        if await connection.fetchval("SHOW fsync") == "off":
+            log.warning("fsync is off in this database: a power failure can lose issued coupons")
+        return await schema.schema_state(connection)
+    finally:
+        await connection.close()
+
+
+def _export(settings: Settings, database_url: str) -> None:
+    """Hand the settings to the workers, which read them from the environment."""
+    chosen = {**settings.model_dump(), "database_url": database_url}
+    os.environ.update({f"{ENV_PREFIX}{name}".upper(): str(chosen[name]) for name in chosen})
+
+
+def _uvicorn_config(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        "coupon_service.app:create_app",
+        factory=True,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="info" if settings.log_level == "debug" else "warning",
+        access_log=settings.access_log,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_seconds_max,
+        timeout_worker_healthcheck=WORKER_SILENCE_SECONDS_MAX,
+    )
+
+
+def _announce(settings: Settings, listener: socket.socket) -> None:
+    """Say that the service is ready once it really is, from a thread of its own."""
+    host, port = listener.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    database = f"embedded in {settings.data_dir}" if settings.database_url is None else "external"
+
+    def watch() -> None:
+        while not _is_ready(host, port):
+            time.sleep(READY_POLL_SECONDS)
+        log.info("ready", url=url, workers=settings.workers, database=database)
+
+    threading.Thread(target=watch, name="announce", daemon=True).start()
+
+
+def _is_ready(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()

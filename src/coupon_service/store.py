@@ -1,0 +1,334 @@
+"""Runs the queries: rows become domain data, the driver's errors become ours.
+
+The driver is asyncpg, and this is the one place where issuing meets it.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+from asyncpg.pool import PoolConnectionProxy
+
+from coupon_service import queries
+from coupon_service.domain import Campaign, Coupon, NewCampaign, Sighting
+from coupon_service.errors import StorageUnavailable
+from coupon_service.schema import SchemaState, schema_state
+
+Connection = asyncpg.Connection | PoolConnectionProxy
+
+log = structlog.get_logger(__name__)
+
+# How long the client waits beyond the server's own statement timeout before it
+# takes the connection for dead.
+NETWORK_SECONDS_MAX = 5
+READY_SECONDS_MAX = 2
+
+# SQLSTATE classes that say the server cannot do it now, not that the statement
+# is wrong: connection (08), transaction rollback (40), resources (53), locks
+# (55), operator intervention (57), system error (58), bad credentials (28), no
+# such database (3D); 25006 is a standby that was the primary a moment ago.
+_PASSING_CLASSES = ("08", "28", "3D", "40", "53", "55", "57", "58")
+_READ_ONLY = "25006"
+
+
+class ClaimUncertain(Exception):
+    """The connection broke: whether the claims were stored is not known."""
+
+
+class CodeTaken(Exception):
+    """A drawn code exists already; nothing was stored."""
+
+
+class UserTaken(Exception):
+    """A user has a coupon of this campaign already; nothing was stored."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Granted:
+    """What a claim was granted: sequences `first_sequence` up to the sighting's issued_count."""
+
+    sighting: Sighting
+    first_sequence: int
+    issue_time: datetime
+
+    @property
+    def count(self) -> int:
+        """Return how many coupons were granted: at least 1."""
+        return self.sighting.campaign.issued_count - self.first_sequence + 1
+
+
+class Store:
+    """The campaigns and coupons in a PostgreSQL database, over a pool of connections.
+
+    Every method raises StorageUnavailable when the database cannot be reached or
+    refuses for a passing reason; it has then stored nothing, unless said otherwise.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        *,
+        acquire_seconds_max: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pool = pool
+        self._acquire_seconds_max = acquire_seconds_max
+        self._monotonic = monotonic
+        # Long reads may use half of the connections, so that claims always find one.
+        self._reads = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        database_url: str,
+        *,
+        pool_size: int,
+        connect_seconds_max: float,
+        statement_seconds_max: float,
+    ) -> AsyncIterator[Self]:
+        """Open a pool that connects when it is first needed, so a database may come later."""
+        async with asyncpg.create_pool(
+            database_url,
+            min_size=0,
+            max_size=pool_size,
+            timeout=connect_seconds_max,
+            command_timeout=statement_seconds_max + NETWORK_SECONDS_MAX,
+            init=_insist_on_durability,
+            reset=_keep_session,
+            server_settings=_session_settings(statement_seconds_max),
+        ) as pool:
+            yield cls(pool, acquire_seconds_max=connect_seconds_max)
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator["Session"]:
+        """Lend a connection of the pool."""
+        with _unavailable_if_passing():
+            connection = await self._pool.acquire(timeout=self._acquire_seconds_max)
+        try:
+            yield Session(connection, self._monotonic)
+        finally:
+            # A connection that broke is discarded here, whatever release thinks of it.
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._pool.release(connection)
+
+    async def campaign(self, campaign_id: UUID) -> Sighting | None:
+        """Return a campaign, or None if there is none with this id."""
+        async with self._reads, self.session() as session:
+            return await session.campaign(campaign_id)
+
+    async def campaign_with_codes(self, campaign_id: UUID) -> tuple[Sighting, list[str]] | None:
+        """Return a campaign and its codes in order of issue from one snapshot, or None."""
+        async with self._reads, self.session() as session:
+            return await session.campaign_with_codes(campaign_id)
+
+    async def create_campaign(self, new: NewCampaign) -> Sighting:
+        """Store a campaign, or return the one that this request_id created before.
+
+        The id is chosen before the first try, so trying again after a broken
+        connection cannot store the campaign twice.
+        """
+        campaign_id = uuid4()
+        try:
+            async with self.session() as session:
+                return await session.create_campaign(campaign_id, new)
+        except StorageUnavailable:
+            async with self.session() as session:
+                return await session.create_campaign(campaign_id, new)
+
+    async def settle(self, campaign_id: UUID, codes: Sequence[str]) -> list[Coupon]:
+        """Find out which codes of an uncertain claim are stored; the others never will be.
+
+        Returns the stored coupons, in order of their sequences.
+        """
+        async with self.session() as session:
+            return await session.settle(campaign_id, codes)
+
+    async def schema_state(self) -> SchemaState:
+        """Tell how the database's schema stands to this program's, within seconds."""
+        with _unavailable_if_passing():
+            async with (
+                asyncio.timeout(READY_SECONDS_MAX),
+                self._pool.acquire() as connection,
+            ):
+                return await schema_state(connection)
+
+
+class Session:
+    """One connection, and what can be asked over it."""
+
+    def __init__(self, connection: PoolConnectionProxy, monotonic: Callable[[], float]) -> None:
+        self._connection = connection
+        self._monotonic = monotonic
+
+    async def campaign(self, campaign_id: UUID) -> Sighting | None:
+        """Return a campaign, or None if there is none with this id."""
+        asked_at = self._monotonic()
+        with _unavailable_if_passing():
+            row = await self._connection.fetchrow(queries.CAMPAIGN, campaign_id)
+        return None if row is None else self._sighting(row, asked_at)
+
+    async def campaign_with_codes(self, campaign_id: UUID) -> tuple[Sighting, list[str]] | None:
+        """Return a campaign and its codes in order of issue from one snapshot, or None."""
+        asked_at = self._monotonic()
+        with _unavailable_if_passing():
+            row = await self._connection.fetchrow(queries.CAMPAIGN_WITH_CODES, campaign_id)
+        return None if row is None else (self._sighting(row, asked_at), row["codes"])
+
+    async def create_campaign(self, campaign_id: UUID, new: NewCampaign) -> Sighting:
+        """Store a campaign under an id; if that is done already, return what is stored."""
+        asked_at = self._monotonic()
+        request_id = new.request_id or None
+        values = (new.name, new.coupon_limit, new.start_time, new.end_time, request_id)
+        with _unavailable_if_passing():
+            row = await self._connection.fetchrow(queries.CREATE_CAMPAIGN, campaign_id, *values)
+            if row is None:
+                row = await self._connection.fetchrow(
+                    queries.CREATED_CAMPAIGN, campaign_id, request_id
+                )
+        if row is None:
+            msg = "a campaign was neither created nor found"
+            raise RuntimeError(msg)
+        return self._sighting(row, asked_at)
+
+    async def coupons_of_users(self, campaign_id: UUID, user_ids: Sequence[str]) -> list[Coupon]:
+        """Return the coupons that these users have of a campaign."""
+        with _unavailable_if_passing():
+            rows = await self._connection.fetch(queries.COUPONS_OF_USERS, campaign_id, user_ids)
+        return [_coupon(row) for row in rows]
+
+    async def claim(
+        self, campaign_id: UUID, claim_epoch: int, codes: Sequence[str], user_ids: Sequence[str]
+    ) -> Granted | None:
+        """Store coupons for the first claims in line, as many as the campaign has left.
+
+        `codes` and `user_ids` ("" is anonymous) go together. Returns None when the
+        campaign grants nothing at present or its epoch is another.
+
+        Raises:
+            CodeTaken, UserTaken: nothing was stored.
+            StorageUnavailable: nothing was stored.
+            ClaimUncertain: the claims may have been stored, or may still be.
+        """
+        asked_at = self._monotonic()
+        users = [user_id or None for user_id in user_ids]
+        try:
+            row = await self._connection.fetchrow(
+                queries.CLAIM, campaign_id, claim_epoch, codes, users
+            )
+        except asyncpg.UniqueViolationError as exc:
+            raise (CodeTaken if exc.constraint_name == "coupon_pkey" else UserTaken) from exc
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+            if not _rolled_back(exc):
+                self._connection.terminate()
+                raise ClaimUncertain from exc
+            raise _translated(exc) from exc
+        if row is None:
+            return None
+        return Granted(
+            sighting=self._sighting(row, asked_at),
+            first_sequence=row["issued_before"] + 1,
+            issue_time=row["last_issue_time"],
+        )
+
+    async def settle(self, campaign_id: UUID, codes: Sequence[str]) -> list[Coupon]:
+        """Shut out a claim that may still be on its way, and return what it stored."""
+        with _unavailable_if_passing():
+            async with self._connection.transaction():
+                await self._connection.execute(queries.RAISE_CLAIM_EPOCH, campaign_id)
+                rows = await self._connection.fetch(queries.COUPONS_OF_CODES, codes)
+        return sorted(map(_coupon, rows), key=lambda coupon: coupon.sequence)
+
+    def _sighting(self, row: asyncpg.Record, asked_at: float) -> Sighting:
+        return Sighting(
+            campaign=_campaign(row),
+            read_time=row["read_time"],
+            asked_at=asked_at,
+            answered_at=self._monotonic(),
+        )
+
+
+def _campaign(row: asyncpg.Record) -> Campaign:
+    return Campaign(
+        # asyncpg's UUIDs are a subclass of its own; a plain one is what callers expect.
+        campaign_id=UUID(int=row["campaign_id"].int),
+        name=row["name"],
+        coupon_limit=row["coupon_limit"],
+        issued_count=row["issued_count"],
+        start_time=row["start_time"],
+        end_time=row["end_time"],
+        pause_time=row["pause_time"],
+        create_time=row["create_time"],
+        claim_epoch=row["claim_epoch"],
+    )
+
+
+def _coupon(row: asyncpg.Record) -> Coupon:
+    return Coupon(
+        code=row["code"],
+        campaign_id=UUID(int=row["campaign_id"].int),
+        sequence=row["sequence"],
+        user_id=row["user_id"] or "",
+        issue_time=row["issue_time"],
+    )
+
+
+def _session_settings(statement_seconds_max: float) -> dict[str, str]:
+    milliseconds = str(round(statement_seconds_max * 1000))
+    return {
+        "application_name": "coupon-service",
+        "default_transaction_isolation": "read committed",
+        "idle_in_transaction_session_timeout": milliseconds,
+        # A plan made while a table is empty would be kept while it grows.
+        "plan_cache_mode": "force_custom_plan",
+        "statement_timeout": milliseconds,
+    }
+
+
+async def _insist_on_durability(connection: Connection) -> None:
+    """Make this session's commits wait for the disk, whatever the server's default."""
+    await connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    )
+
+
+async def _keep_session(_connection: Connection) -> None:
+    """Spare the round trip that resets a session: no statement here changes it."""
+
+
+def _rolled_back(exc: BaseException) -> bool:
+    """Tell whether an error is the server's word that the transaction was rolled back.
+
+    An ERROR is. After a FATAL one, or none at all, the commit may have come first.
+    """
+    return getattr(exc, "severity_en", None) == "ERROR"
+
+
+def _translated(exc: Exception) -> Exception:
+    """Return StorageUnavailable for an error that will pass, and any other as it is."""
+    if not isinstance(exc, asyncpg.PostgresError):
+        return StorageUnavailable()
+    sqlstate = exc.sqlstate or "08000"
+    passing = sqlstate == _READ_ONLY or sqlstate.startswith(_PASSING_CLASSES)
+    return StorageUnavailable() if passing else exc
+
+
+@contextlib.contextmanager
+def _unavailable_if_passing() -> Iterator[None]:
+    """Turn the driver's passing errors into StorageUnavailable, and log them."""
+    try:
+        yield
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        translated = _translated(exc)
+        if translated is exc:
+            raise
+        log.warning("the database is not available", error=type(exc).__name__, detail=str(exc))
+        raise translated from exc
