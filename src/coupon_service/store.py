@@ -227,7 +227,7 @@ class Session:
             raise (CodeTaken if exc.constraint_name == "coupon_pkey" else UserTaken) from exc
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
             if not _rolled_back(exc):
-                self._connection.terminate()
+                self._terminate()
                 raise ClaimUncertain from exc
             raise _translated(exc) from exc
         if row is None:
@@ -245,6 +245,12 @@ class Session:
                 await self._connection.execute(queries.RAISE_CLAIM_EPOCH, campaign_id)
                 rows = await self._connection.fetch(queries.COUPONS_OF_CODES, codes)
         return sorted(map(_coupon, rows), key=lambda coupon: coupon.sequence)
+
+    def _terminate(self) -> None:
+        """Make sure that nothing more is sent over a connection that broke."""
+        # The pool may have taken a closed connection back already.
+        with contextlib.suppress(asyncpg.InterfaceError):
+            self._connection.terminate()
 
     def _sighting(self, row: asyncpg.Record, asked_at: float) -> Sighting:
         return Sighting(
