@@ -22,14 +22,14 @@ help: ## show this list
 .PHONY: setup
 setup: $(STAMP) ## make the virtual environment in .venv, with all that is needed
 
-$(STAMP): requirements/dev.txt pyproject.toml
-	@python=$$($(FIND_PYTHON)); \
+$(STAMP): requirements/dev.txt
+	@[ -x $(BIN)/python ] && exit; python=$$($(FIND_PYTHON)); \
 	if [ -z "$$python" ]; then \
 		echo 'This needs Python 3.11 or newer with its venv module (Debian and Ubuntu: apt install python3-venv).' >&2; \
 		exit 1; \
 	fi; \
 	echo "Setting up $(VENV) with $$($$python --version); this takes about a minute."; \
-	$$python -m venv --clear $(VENV)
+	$$python -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@touch $@

@@ -5,7 +5,6 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime
-from typing import Any
 
 import asyncpg
 import pytest
@@ -93,9 +92,11 @@ def issuer(store: Store) -> Issuer:
 def create(store: Store) -> Callable[..., object]:
     """Create a campaign that is open, unless told otherwise."""
 
-    async def create(limit: int = 100, **fields: Any) -> Campaign:
-        defaults = {"name": "test", "coupon_limit": limit, "start_time": LONG_AGO}
-        return (await store.create_campaign(NewCampaign(**(defaults | fields)))).campaign
+    async def create(
+        limit: int = 100, *, start_time: datetime = LONG_AGO, end_time: datetime | None = None
+    ) -> Campaign:
+        new = NewCampaign(name="test", coupon_limit=limit, start_time=start_time, end_time=end_time)
+        return (await store.create_campaign(new)).campaign
 
     return create
 

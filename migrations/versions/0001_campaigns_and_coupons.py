@@ -39,14 +39,16 @@ def _create_campaign() -> None:
         sa.Column("last_issue_time", instant),
         sa.Column("claim_epoch", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("request_id", sa.Text(collation="C")),
-        sa.CheckConstraint("char_length(name) BETWEEN 1 AND 200", "campaign_name_check"),
-        sa.CheckConstraint("coupon_limit BETWEEN 1 AND 10000000", "campaign_coupon_limit_check"),
+        sa.CheckConstraint("char_length(name) BETWEEN 1 AND 200", op.f("campaign_name_check")),
         sa.CheckConstraint(
-            "issued_count BETWEEN 0 AND coupon_limit", "campaign_issued_count_check"
+            "coupon_limit BETWEEN 1 AND 10000000", op.f("campaign_coupon_limit_check")
         ),
-        sa.CheckConstraint("end_time > start_time", "campaign_end_time_check"),
         sa.CheckConstraint(
-            "char_length(request_id) BETWEEN 1 AND 128", "campaign_request_id_check"
+            "issued_count BETWEEN 0 AND coupon_limit", op.f("campaign_issued_count_check")
+        ),
+        sa.CheckConstraint("end_time > start_time", op.f("campaign_end_time_check")),
+        sa.CheckConstraint(
+            "char_length(request_id) BETWEEN 1 AND 128", op.f("campaign_request_id_check")
         ),
         sa.PrimaryKeyConstraint("campaign_id", name="campaign_pkey"),
         sa.UniqueConstraint("request_id", name="campaign_request_id_key"),
@@ -62,9 +64,9 @@ def _create_coupon() -> None:
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("user_id", sa.Text(collation="C")),
         sa.Column("issue_time", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("code ~ '^[가-힣0-9]{1,10}$'", "coupon_code_check"),
-        sa.CheckConstraint("sequence >= 1", "coupon_sequence_check"),
-        sa.CheckConstraint("char_length(user_id) BETWEEN 1 AND 128", "coupon_user_id_check"),
+        sa.CheckConstraint("code ~ '^[가-힣0-9]{1,10}$'", op.f("coupon_code_check")),
+        sa.CheckConstraint("sequence >= 1", op.f("coupon_sequence_check")),
+        sa.CheckConstraint("char_length(user_id) BETWEEN 1 AND 128", op.f("coupon_user_id_check")),
         sa.PrimaryKeyConstraint("code", name="coupon_pkey"),
     )
     op.create_index(

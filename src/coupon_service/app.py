@@ -3,12 +3,7 @@
 import asyncio
 import contextlib
 import json
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import AsyncGenerator, AsyncIterator
-from multiprocessing.connection import wait
 from typing import Any
 
 import structlog
@@ -91,7 +86,6 @@ class App:
             )
             stack.push_async_callback(_close, issuer)
             self._store = store
-            _stop_with_parent()
             yield CouponRpcs(store, issuer)
 
     @contextlib.asynccontextmanager
@@ -166,16 +160,3 @@ async def _close(issuer: Issuer) -> None:
             await issuer.close()
     except TimeoutError:
         log.warning("stopped while claims were still waiting for the database")
-
-
-def _stop_with_parent() -> None:
-    """Stop this worker when its supervisor is gone, which cannot say so after a kill -9."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="watch-parent", daemon=True).start()

@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 STEADY_SECONDS = 10
 PAUSE_SECONDS_MIN = 0.1
-PAUSE_SECONDS_MAX = 5.0
+PAUSE_SECONDS_MAX = 1.0
 
 
 class EmbeddedPostgres:

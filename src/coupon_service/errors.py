@@ -34,8 +34,9 @@ class InvalidRequest(Refused):
 
     @property
     def message(self) -> str:
-        """Return the sentence of every violation."""
-        return " ".join(f"{each.field}: {each.description}" for each in self.violations)
+        """Return a sentence that names every violation."""
+        named = (f"{each.field}: {each.description.rstrip('.')}" for each in self.violations)
+        return f"The request is not valid ({'; '.join(named)})."
 
 
 class CampaignNotFound(Refused):

@@ -10,6 +10,7 @@ with this host's monotonic clock, which no wrong or stepped wall clock touches,
 and keeps a margin for drift; within the margin the database is asked.
 """
 
+import math
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -75,9 +76,12 @@ class Gate:
         self._seconds_max = seconds_max
         self._monotonic = monotonic
         self._sightings: dict[UUID, Sighting] = {}
+        self._changed_at = -math.inf
 
     def remember(self, sighting: Sighting) -> None:
         """Keep the newest sighting of a campaign; the one kept longest makes room."""
+        if sighting.asked_at < self._changed_at:
+            return  # it may show what was before the change
         campaign_id = sighting.campaign.campaign_id
         self._sightings.pop(campaign_id, None)
         if len(self._sightings) >= CAMPAIGNS_MAX:
@@ -86,10 +90,12 @@ class Gate:
 
     def forget(self, campaign_id: UUID) -> None:
         """Drop what is known of a campaign: it has been changed."""
+        self._changed_at = self._monotonic()
         self._sightings.pop(campaign_id, None)
 
     def clear(self) -> None:
         """Drop everything: changes may have been missed."""
+        self._changed_at = self._monotonic()
         self._sightings.clear()
 
     def claim_epoch(self, campaign_id: UUID) -> int | None:

@@ -7,6 +7,7 @@ that hangs up cannot disturb the transaction that the others share.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from coupon_service.gate import Gate, refusal_seen
 from coupon_service.store import (
     ClaimUncertain,
     CodeTaken,
+    ConnectionLost,
     Granted,
     Session,
     Store,
@@ -119,11 +121,13 @@ class Line:
         group: list[Waiting] = []
         try:
             for _ in range(ATTEMPTS_MAX):
-                async with self._rules.store.session() as session:
-                    # Taken only now: who came or left while the connection was
-                    # awaited counts.
-                    group = self._wanted(group) or self._take(self._rules.group_limit)
-                    group = await self._attempt(session, group)
+                # A connection that died while it was idle: the next one is new.
+                with contextlib.suppress(ConnectionLost):
+                    async with self._rules.store.session() as session:
+                        # Taken only now: who came or left while the connection was
+                        # awaited counts.
+                        group = self._wanted(group) or self._take(self._rules.group_limit)
+                        group = await self._attempt(session, group)
                 if not group:
                     return
             _fail(group, Overloaded())

@@ -21,6 +21,7 @@ def configure(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*_SHARED, _access_fields],
+            pass_foreign_args=True,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_renderers(settings.log_format),
@@ -38,17 +39,24 @@ def configure(settings: Settings) -> None:
 
 def _renderers(log_format: str) -> list[Processor]:
     if log_format == "console" or (log_format == "auto" and sys.stderr.isatty()):
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     return [
-        structlog.processors.dict_tracebacks,
+        # Local variables hold passwords and callers' data; they stay out of the logs.
+        structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        ),
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
 
 
 def _access_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Turn uvicorn's access message into fields: its arguments in the order it logs them."""
-    record = event.get("_record")
-    if record is not None and record.name == "uvicorn.access":
+    arguments = event.pop("positional_args")
+    if event["_record"].name == "uvicorn.access":
         names = ("client", "method", "path", "http_version", "status")
-        event.update(zip(names, record.args, strict=False), event="request")
+        event.update(zip(names, arguments, strict=False), event="request")
     return event

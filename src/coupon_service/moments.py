@@ -1,5 +1,6 @@
 """Moments as people write and read them on the command line."""
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,4 +56,8 @@ def readable(instant: Timestamp | None) -> str:
     """Return an instant in local time, to the millisecond; none is never."""
     if instant is None:
         return "never"
-    return instant.to_datetime().astimezone().isoformat(sep=" ", timespec="milliseconds")
+    moment = instant.to_datetime()
+    # Local time may lie outside of the years 1 to 9999; then UTC has to do.
+    with contextlib.suppress(OverflowError, ValueError):
+        moment = moment.astimezone()
+    return moment.isoformat(sep=" ", timespec="milliseconds")

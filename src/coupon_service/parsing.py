@@ -124,6 +124,6 @@ def _instant(
     except OverflowError:
         instant = None
     if instant is None or not 0 <= timestamp.nanos < 1_000_000_000:
-        _add(violations, field, "It must lie in the years 1 to 9999.")
+        _add(violations, field, "It must be a valid time in the years 1 to 9999.")
         return None
     return instant

@@ -59,8 +59,8 @@ class ErrorBorder:
 def connect_error(error: Exception, *, method: str = "") -> ConnectError:
     """Return the error that a caller gets for an error of the service."""
     match error:
-        case errors.Refused():
-            return _refusal(error)
+        case errors.Refused() if (row := _row(error)) is not None:
+            return _refusal(error, *row)
         case ConnectError():
             return _of_the_protocol(error)
         case TimeoutError():
@@ -70,8 +70,13 @@ def connect_error(error: Exception, *, method: str = "") -> ConnectError:
             return ConnectError(Code.INTERNAL, "internal error")
 
 
-def _refusal(error: errors.Refused) -> ConnectError:
-    reason, code = REFUSALS[type(error)]
+def _row(error: errors.Refused) -> tuple[str, Code] | None:
+    """Return the table's row for a refusal, which may be of a finer kind than the table's."""
+    kinds: tuple[type, ...] = type(error).__mro__
+    return next((REFUSALS[kind] for kind in kinds if kind in REFUSALS), None)
+
+
+def _refusal(error: errors.Refused, reason: str, code: Code) -> ConnectError:
     info = ErrorInfo(reason=reason, domain=DOMAIN)
     details: list[Message] = [info]
     match error:
@@ -107,6 +112,8 @@ def _of_the_protocol(error: ConnectError) -> ConnectError:
     """
     if error.details or error.code not in {Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED}:
         return error
-    why = error.message.removeprefix("unmarshal message: ")[:200]
+    # The decoder quotes the request, line breaks and all.
+    printable = "".join(c if c.isprintable() else " " for c in error.message)
+    why = printable.removeprefix("unmarshal message: ")[:200]
     violation = errors.FieldViolation(field="request", description=f"It cannot be read: {why}.")
-    return _refusal(errors.InvalidRequest(violation))
+    return connect_error(errors.InvalidRequest(violation))

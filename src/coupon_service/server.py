@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import http.client
 import os
+import resource
 import socket
 import threading
 import time
@@ -12,18 +13,16 @@ from collections.abc import Iterator
 import asyncpg
 import structlog
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from coupon_service import logs, schema
 from coupon_service.embedded import EmbeddedPostgres
 from coupon_service.schema import SchemaState
 from coupon_service.settings import ENV_PREFIX, Settings
+from coupon_service.supervisor import Supervisor, WorkersFailed
 
 log = structlog.get_logger(__name__)
 
 LISTEN_BACKLOG = 4096
-# A worker that encodes a very large answer cannot answer its supervisor meanwhile.
-WORKER_SILENCE_SECONDS_MAX = 60
 READY_POLL_SECONDS = 0.05
 
 
@@ -38,23 +37,21 @@ def serve(settings: Settings) -> None:
         CannotServe, EmbeddedPostgresError: it could not start.
     """
     logs.configure(settings)
+    _raise_open_files_limit()
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_bound(settings))
         database_url = stack.enter_context(_database(settings))
         _export(settings, database_url)
         _announce(settings, listener)
-        Supervisor(_uvicorn_config(settings), [listener]).run()
+        _run_workers(settings, listener)
     log.info("stopped")
 
 
-class Supervisor(Multiprocess):
-    """uvicorn's supervisor, which starts a worker again when it dies."""
-
-    def terminate_all(self) -> None:
-        """Stop the workers; first close the port, so that nobody waits for an answer in vain."""
-        for listener in self.sockets:
-            listener.close()
-        super().terminate_all()
+def _raise_open_files_limit() -> None:
+    """Allow as many connections as the system lets us have; each is an open file."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS names a hard limit it refuses
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @contextlib.contextmanager
@@ -111,11 +108,24 @@ def _export(settings: Settings, database_url: str) -> None:
     os.environ.update({f"{ENV_PREFIX}{name}".upper(): str(chosen[name]) for name in chosen})
 
 
+def _run_workers(settings: Settings, listener: socket.socket) -> None:
+    supervisor = Supervisor(
+        _uvicorn_config(settings),
+        listener,
+        count=settings.workers,
+        stop_seconds_max=settings.shutdown_seconds_max,
+    )
+    try:
+        supervisor.run()
+    except WorkersFailed as exc:
+        msg = "the workers could not start; the log above says why"
+        raise CannotServe(msg) from exc
+
+
 def _uvicorn_config(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         "coupon_service.app:create_app",
         factory=True,
-        workers=settings.workers,
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -125,7 +135,6 @@ def _uvicorn_config(settings: Settings) -> uvicorn.Config:
         access_log=settings.access_log,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_seconds_max,
-        timeout_worker_healthcheck=WORKER_SILENCE_SECONDS_MAX,
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "COUPON_"
@@ -22,7 +22,12 @@ class Settings(BaseSettings):
     """All settings of the service. Each field's description says its meaning and unit."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_file=".env", extra="ignore", frozen=True
+        env_prefix=ENV_PREFIX,
+        env_file=".env",
+        # An empty variable is how compose files say "unset".
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     database_url: PostgresUrl | None = Field(
@@ -66,7 +71,8 @@ class Settings(BaseSettings):
     )
     statement_seconds_max: float = Field(
         default=10,
-        gt=0,
+        ge=0.001,
+        le=2_147_483,
         description="Seconds a database statement may take, waiting for locks included.",
     )
     settle_seconds_max: float = Field(
@@ -88,9 +94,9 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds that requests under way are given to finish after SIGTERM.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least important messages to log."
-    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)
+    ] = Field(default="info", description="The least important messages to log.")
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto",
         description="console for people, json for programs; auto is console on a terminal.",

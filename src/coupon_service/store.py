@@ -6,10 +6,10 @@ The driver is asyncpg, and this is the one place where issuing meets it.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Self, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -21,6 +21,7 @@ from coupon_service.domain import Campaign, Coupon, NewCampaign, Sighting
 from coupon_service.errors import StorageUnavailable
 from coupon_service.schema import SchemaState, schema_state
 
+T = TypeVar("T")
 Connection = asyncpg.Connection | PoolConnectionProxy
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,20 @@ READY_SECONDS_MAX = 2
 # such database (3D); 25006 is a standby that was the primary a moment ago.
 _PASSING_CLASSES = ("08", "28", "3D", "40", "53", "55", "57", "58")
 _READ_ONLY = "25006"
+
+
+# Whatever asyncpg raises. InternalClientError is what a statement gets on a
+# connection that the server has just closed.
+_DRIVER_ERRORS = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+
+class ConnectionLost(StorageUnavailable):
+    """The database cannot be reached at the moment; try again shortly."""
 
 
 class ClaimUncertain(Exception):
@@ -81,6 +96,7 @@ class Store:
         self._pool = pool
         self._acquire_seconds_max = acquire_seconds_max
         self._monotonic = monotonic
+        self._complain_at = 0.0
         # Long reads may use half of the connections, so that claims always find one.
         self._reads = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
 
@@ -110,55 +126,74 @@ class Store:
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator["Session"]:
         """Lend a connection of the pool."""
-        with _unavailable_if_passing():
-            connection = await self._pool.acquire(timeout=self._acquire_seconds_max)
+        connection = await self._acquire(self._acquire_seconds_max)
         try:
             yield Session(connection, self._monotonic)
+        except (ConnectionLost, ClaimUncertain):
+            # What cut this one has probably cut the idle ones too.
+            await self._pool.expire_connections()
+            raise
         finally:
             # A connection that broke is discarded here, whatever release thinks of it.
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*_DRIVER_ERRORS):
                 await self._pool.release(connection)
 
     async def campaign(self, campaign_id: UUID) -> Sighting | None:
         """Return a campaign, or None if there is none with this id."""
-        async with self._reads, self.session() as session:
-            return await session.campaign(campaign_id)
+        async with self._reads:
+            return await self._try_twice(lambda session: session.campaign(campaign_id))
 
     async def campaign_with_codes(self, campaign_id: UUID) -> tuple[Sighting, list[str]] | None:
         """Return a campaign and its codes in order of issue from one snapshot, or None."""
-        async with self._reads, self.session() as session:
-            return await session.campaign_with_codes(campaign_id)
+        async with self._reads:
+            return await self._try_twice(lambda session: session.campaign_with_codes(campaign_id))
 
     async def create_campaign(self, new: NewCampaign) -> Sighting:
         """Store a campaign, or return the one that this request_id created before.
 
-        The id is chosen before the first try, so trying again after a broken
-        connection cannot store the campaign twice.
+        The id is chosen before the first try, so that a second one cannot store the
+        campaign twice.
         """
         campaign_id = uuid4()
-        try:
-            async with self.session() as session:
-                return await session.create_campaign(campaign_id, new)
-        except StorageUnavailable:
-            async with self.session() as session:
-                return await session.create_campaign(campaign_id, new)
+        return await self._try_twice(lambda session: session.create_campaign(campaign_id, new))
 
     async def settle(self, campaign_id: UUID, codes: Sequence[str]) -> list[Coupon]:
-        """Find out which codes of an uncertain claim are stored; the others never will be.
-
-        Returns the stored coupons, in order of their sequences.
-        """
-        async with self.session() as session:
-            return await session.settle(campaign_id, codes)
+        """Find out which codes of an uncertain claim are stored; the others never will be."""
+        return await self._try_twice(lambda session: session.settle(campaign_id, codes))
 
     async def schema_state(self) -> SchemaState:
         """Tell how the database's schema stands to this program's, within seconds."""
-        with _unavailable_if_passing():
-            async with (
-                asyncio.timeout(READY_SECONDS_MAX),
-                self._pool.acquire() as connection,
-            ):
+        connection = await self._acquire(READY_SECONDS_MAX)
+        try:
+            async with asyncio.timeout(READY_SECONDS_MAX):
                 return await schema_state(connection)
+        except _DRIVER_ERRORS as exc:
+            raise StorageUnavailable from exc
+        finally:
+            with contextlib.suppress(*_DRIVER_ERRORS):
+                await self._pool.release(connection)
+
+    async def _acquire(self, seconds_max: float) -> PoolConnectionProxy:
+        try:
+            return await self._pool.acquire(timeout=seconds_max)
+        except _DRIVER_ERRORS as exc:
+            self._complain(exc)
+            raise StorageUnavailable from exc
+
+    async def _try_twice(self, operation: Callable[["Session"], Awaitable[T]]) -> T:
+        """Run what may be repeated; a pooled connection may have died while it was idle."""
+        with contextlib.suppress(ConnectionLost):
+            async with self.session() as session:
+                return await operation(session)
+        async with self.session() as session:
+            return await operation(session)
+
+    def _complain(self, exc: Exception) -> None:
+        """Log that the database cannot be reached, once a second and not for each call."""
+        now = self._monotonic()
+        if now >= self._complain_at:
+            self._complain_at = now + 1
+            log.warning("the database cannot be reached", error=type(exc).__name__, detail=str(exc))
 
 
 class Session:
@@ -171,14 +206,14 @@ class Session:
     async def campaign(self, campaign_id: UUID) -> Sighting | None:
         """Return a campaign, or None if there is none with this id."""
         asked_at = self._monotonic()
-        with _unavailable_if_passing():
+        with self._statement():
             row = await self._connection.fetchrow(queries.CAMPAIGN, campaign_id)
         return None if row is None else self._sighting(row, asked_at)
 
     async def campaign_with_codes(self, campaign_id: UUID) -> tuple[Sighting, list[str]] | None:
         """Return a campaign and its codes in order of issue from one snapshot, or None."""
         asked_at = self._monotonic()
-        with _unavailable_if_passing():
+        with self._statement():
             row = await self._connection.fetchrow(queries.CAMPAIGN_WITH_CODES, campaign_id)
         return None if row is None else (self._sighting(row, asked_at), row["codes"])
 
@@ -187,7 +222,7 @@ class Session:
         asked_at = self._monotonic()
         request_id = new.request_id or None
         values = (new.name, new.coupon_limit, new.start_time, new.end_time, request_id)
-        with _unavailable_if_passing():
+        with self._statement():
             row = await self._connection.fetchrow(queries.CREATE_CAMPAIGN, campaign_id, *values)
             if row is None:
                 row = await self._connection.fetchrow(
@@ -200,7 +235,7 @@ class Session:
 
     async def coupons_of_users(self, campaign_id: UUID, user_ids: Sequence[str]) -> list[Coupon]:
         """Return the coupons that these users have of a campaign."""
-        with _unavailable_if_passing():
+        with self._statement():
             rows = await self._connection.fetch(queries.COUPONS_OF_USERS, campaign_id, user_ids)
         return [_coupon(row) for row in rows]
 
@@ -220,16 +255,14 @@ class Session:
         asked_at = self._monotonic()
         users = [user_id or None for user_id in user_ids]
         try:
-            row = await self._connection.fetchrow(
-                queries.CLAIM, campaign_id, claim_epoch, codes, users
-            )
+            with self._statement():
+                row = await self._connection.fetchrow(
+                    queries.CLAIM, campaign_id, claim_epoch, codes, users
+                )
         except asyncpg.UniqueViolationError as exc:
             raise (CodeTaken if exc.constraint_name == "coupon_pkey" else UserTaken) from exc
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-            if not _rolled_back(exc):
-                self._terminate()
-                raise ClaimUncertain from exc
-            raise _translated(exc) from exc
+        except ConnectionLost as exc:
+            raise ClaimUncertain from exc
         if row is None:
             return None
         return Granted(
@@ -240,17 +273,26 @@ class Session:
 
     async def settle(self, campaign_id: UUID, codes: Sequence[str]) -> list[Coupon]:
         """Shut out a claim that may still be on its way, and return what it stored."""
-        with _unavailable_if_passing():
+        with self._statement():
             async with self._connection.transaction():
                 await self._connection.execute(queries.RAISE_CLAIM_EPOCH, campaign_id)
                 rows = await self._connection.fetch(queries.COUPONS_OF_CODES, codes)
         return sorted(map(_coupon, rows), key=lambda coupon: coupon.sequence)
 
-    def _terminate(self) -> None:
-        """Make sure that nothing more is sent over a connection that broke."""
-        # The pool may have taken a closed connection back already.
-        with contextlib.suppress(asyncpg.InterfaceError):
-            self._connection.terminate()
+    @contextlib.contextmanager
+    def _statement(self) -> Iterator[None]:
+        """Translate the driver's errors; give up a connection whose state is not known."""
+        try:
+            yield
+        except asyncpg.DataError:
+            raise  # an argument that cannot be encoded: nothing was sent
+        except _DRIVER_ERRORS as exc:
+            if _rolled_back(exc):
+                raise _translated(exc) from exc
+            # The pool may have taken a closed connection back already.
+            with contextlib.suppress(asyncpg.InterfaceError):
+                self._connection.terminate()
+            raise ConnectionLost from exc
 
     def _sighting(self, row: asyncpg.Record, asked_at: float) -> Sighting:
         return Sighting(
@@ -318,23 +360,8 @@ def _rolled_back(exc: BaseException) -> bool:
     return getattr(exc, "severity_en", None) == "ERROR"
 
 
-def _translated(exc: Exception) -> Exception:
-    """Return StorageUnavailable for an error that will pass, and any other as it is."""
-    if not isinstance(exc, asyncpg.PostgresError):
-        return StorageUnavailable()
-    sqlstate = exc.sqlstate or "08000"
+def _translated(exc: BaseException) -> BaseException:
+    """Return StorageUnavailable for a server's error that will pass, and any other as it is."""
+    sqlstate = getattr(exc, "sqlstate", None) or ""
     passing = sqlstate == _READ_ONLY or sqlstate.startswith(_PASSING_CLASSES)
     return StorageUnavailable() if passing else exc
-
-
-@contextlib.contextmanager
-def _unavailable_if_passing() -> Iterator[None]:
-    """Turn the driver's passing errors into StorageUnavailable, and log them."""
-    try:
-        yield
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-        translated = _translated(exc)
-        if translated is exc:
-            raise
-        log.warning("the database is not available", error=type(exc).__name__, detail=str(exc))
-        raise translated from exc

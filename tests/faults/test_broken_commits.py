@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 from conftest import make_issuer, open_store
+from support.locks import until_statements_wait
 from support.proxy import Break, Proxy, proxied
 from support.stored import assert_sound, stored
 
@@ -103,18 +104,12 @@ async def test_a_claim_that_waited_for_the_row_while_it_was_settled_is_stored_or
     campaign = await create()
     issuer = _breaking_issuer(far_store, proxy)
     await issuer.issue(Claim(campaign_id=campaign.campaign_id))
-    other = await asyncpg.connect(database_url)
     proxy.breaking = Break.ANSWER_LOST
     async with connection.transaction():
         await connection.execute("SELECT FROM campaign FOR UPDATE")
         claiming = asyncio.create_task(issuer.issue(Claim(campaign_id=campaign.campaign_id)))
         # The claim waits for the row in the server, and then its connection is cut.
-        while not await other.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            " AND datname = current_database()"
-        ):
-            await asyncio.sleep(0.01)
-    await other.close()
+        await until_statements_wait(database_url)
     answer = await claiming
     found = await stored(connection, campaign.campaign_id)
     assert found.codes[answer.coupon.sequence - 1] == answer.coupon.code

@@ -3,8 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from conftest import make_issuer, open_store
 from support.databases import Databases
+from support.locks import row_locked, until_statements_wait
 from support.stored import assert_sound, stored
 
 from coupon_service.codes import random_codes
@@ -24,7 +25,6 @@ from coupon_service.errors import (
     CampaignSoldOut,
     OutcomeUnknown,
     Overloaded,
-    StorageUnavailable,
 )
 from coupon_service.issuing import Issuer
 from coupon_service.store import Store
@@ -36,27 +36,8 @@ async def _all(issuer: Issuer, *claims: Claim) -> list[Issued | BaseException]:
     return await asyncio.gather(*map(issuer.issue, claims), return_exceptions=True)
 
 
-def _kinds(answers: list[Issued | BaseException]) -> list[str]:
+def _kinds(answers: Sequence[Issued | BaseException]) -> list[str]:
     return sorted(type(answer).__name__ for answer in answers)
-
-
-@asynccontextmanager
-async def _row_locked(connection: asyncpg.Connection, campaign: Campaign) -> AsyncIterator[None]:
-    """Hold the campaign's row, so that a claim's transaction begins but cannot go on."""
-    async with connection.transaction():
-        await connection.execute(
-            "SELECT FROM campaign WHERE campaign_id = $1 FOR UPDATE", campaign.campaign_id
-        )
-        yield
-
-
-async def _until_a_claim_waits(connection: asyncpg.Connection) -> None:
-    """Wait until a claim's statement waits for the row's lock."""
-    while not await connection.fetchval(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND wait_event_type = 'Lock'"
-    ):
-        await asyncio.sleep(0.01)
 
 
 async def test_500_callers_for_100_coupons_get_exactly_100(
@@ -185,17 +166,15 @@ async def test_a_claim_whose_deadline_passes_in_line_takes_nothing(
     create: Create, issuer: Issuer, connection: asyncpg.Connection, database_url: str
 ) -> None:
     campaign = await create()
-    looking = await asyncpg.connect(database_url)
-    async with _row_locked(connection, campaign):
+    async with row_locked(connection, campaign.campaign_id):
         first = asyncio.create_task(issuer.issue(Claim(campaign_id=campaign.campaign_id)))
-        await _until_a_claim_waits(looking)
+        await until_statements_wait(database_url)
         deadline = time.monotonic() + 0.1
         late = asyncio.create_task(
             issuer.issue(Claim(campaign_id=campaign.campaign_id, deadline=deadline))
         )
         while time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-    await looking.close()
     assert (await first).coupon.sequence == 1
     assert _kinds(await asyncio.gather(late, return_exceptions=True)) == ["TimeoutError"]
     assert (await stored(connection, campaign.campaign_id)).issued_count == 1
@@ -206,16 +185,14 @@ async def test_a_claim_whose_caller_has_gone_before_its_turn_takes_nothing(
 ) -> None:
     campaign = await create()
     claim = Claim(campaign_id=campaign.campaign_id)
-    looking = await asyncpg.connect(database_url)
-    async with _row_locked(connection, campaign):
+    async with row_locked(connection, campaign.campaign_id):
         first = asyncio.create_task(issuer.issue(claim))
-        await _until_a_claim_waits(looking)
+        await until_statements_wait(database_url)
         leavers = [asyncio.create_task(issuer.issue(claim)) for _ in range(5)]
         stayer = asyncio.create_task(issuer.issue(claim))
         await asyncio.sleep(0)
         for leaver in leavers:
             leaver.cancel()
-    await looking.close()
     assert [(await task).coupon.sequence for task in (first, stayer)] == [1, 2]
     answers = await asyncio.gather(*leavers, return_exceptions=True)
     assert _kinds(answers) == ["CancelledError"] * 5
@@ -226,17 +203,15 @@ async def test_an_anonymous_caller_who_goes_while_its_claim_is_stored_is_told_th
     create: Create, issuer: Issuer, connection: asyncpg.Connection, database_url: str
 ) -> None:
     campaign = await create()
-    looking = await asyncpg.connect(database_url)
-    async with _row_locked(connection, campaign):
+    async with row_locked(connection, campaign.campaign_id):
         anonymous = asyncio.create_task(issuer.issue(Claim(campaign_id=campaign.campaign_id)))
         known = asyncio.create_task(
             issuer.issue(Claim(campaign_id=campaign.campaign_id, user_id="a"))
         )
-        await _until_a_claim_waits(looking)
+        await until_statements_wait(database_url)
         anonymous.cancel()
         known.cancel()
         answers = await asyncio.gather(anonymous, known, return_exceptions=True)
-    await looking.close()
     await issuer.close()
     assert [type(answer) for answer in answers] == [OutcomeUnknown, asyncio.CancelledError]
     repeat = await issuer.issue(Claim(campaign_id=campaign.campaign_id, user_id="a"))
@@ -250,15 +225,13 @@ async def test_a_full_line_refuses_at_once_and_nothing_is_issued_for_it(
     campaign = await create()
     issuer = make_issuer(store, queue_limit=3)
     claim = Claim(campaign_id=campaign.campaign_id)
-    looking = await asyncpg.connect(database_url)
-    async with _row_locked(connection, campaign):
+    async with row_locked(connection, campaign.campaign_id):
         first = asyncio.create_task(issuer.issue(claim))
-        await _until_a_claim_waits(looking)
+        await until_statements_wait(database_url)
         waiting = [asyncio.create_task(issuer.issue(claim)) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
             await issuer.issue(claim)
-    await looking.close()
     answers = await asyncio.gather(first, *waiting)
     assert [a.coupon.sequence for a in answers] == [1, 2, 3, 4]
     assert (await stored(connection, campaign.campaign_id)).issued_count == 4
@@ -269,7 +242,7 @@ async def test_a_full_line_does_not_hold_up_another_campaign(
 ) -> None:
     busy, quiet = await create(), await create()
     issuer = make_issuer(store, queue_limit=1)
-    async with _row_locked(connection, busy):
+    async with row_locked(connection, busy.campaign_id):
         held = [asyncio.create_task(issuer.issue(Claim(campaign_id=busy.campaign_id)))]
         answer = await issuer.issue(Claim(campaign_id=quiet.campaign_id))
     await asyncio.gather(*held)
@@ -283,7 +256,7 @@ async def test_a_row_locked_for_too_long_is_an_outage_and_issues_nothing(
     impatient = await stores.enter_async_context(
         Store.open(database_url, pool_size=2, connect_seconds_max=5, statement_seconds_max=0.2)
     )
-    async with _row_locked(connection, campaign):
+    async with row_locked(connection, campaign.campaign_id):
         answers = await _all(
             make_issuer(impatient),
             Claim(campaign_id=campaign.campaign_id),
@@ -346,16 +319,14 @@ async def test_issue_times_follow_the_order_of_the_sequence(
     create: Create, issuer: Issuer, connection: asyncpg.Connection, database_url: str
 ) -> None:
     campaign = await create()
-    looking = await asyncpg.connect(database_url)
-    async with _row_locked(connection, campaign):
+    async with row_locked(connection, campaign.campaign_id):
         early = asyncio.create_task(issuer.issue(Claim(campaign_id=campaign.campaign_id)))
-        await _until_a_claim_waits(looking)
+        await until_statements_wait(database_url)
         # Another process's coupon, issued later than the waiting transaction began.
         await connection.execute(
             "UPDATE campaign SET issued_count = 1, last_issue_time = clock_timestamp()"
         )
         earlier = await connection.fetchval("SELECT last_issue_time FROM campaign")
-    await looking.close()
     assert (await early).coupon.issue_time >= earlier
 
 
@@ -460,17 +431,14 @@ async def test_an_unforeseen_error_reaches_the_callers_and_the_line_goes_on(
 
 
 async def test_a_database_that_is_away_is_an_outage_and_needs_no_restart_when_it_is_back(
-    create: Create, issuer: Issuer, databases: Databases, database_url: str
+    create: Create, store: Store, databases: Databases, database_url: str
 ) -> None:
-    claim = Claim(campaign_id=(await create()).campaign_id)
-    await issuer.issue(claim)
-    server = await asyncpg.connect(databases.server)
-    name = database_url.split("?", maxsplit=1)[0].rsplit("/", maxsplit=1)[1]
-    await server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    await server.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
-    )
-    assert _kinds(await _all(issuer, claim)) == [StorageUnavailable.__name__]
-    await server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-    await server.close()
-    assert (await issuer.issue(claim)).coupon.sequence == 2
+    campaign_id = (await create()).campaign_id
+    issuer = make_issuer(store, settle_seconds_max=0.1)
+    await issuer.issue(Claim(campaign_id=campaign_id))
+    async with databases.away(database_url):
+        for user_id in ("a", "b"):
+            away = await _all(issuer, Claim(campaign_id=campaign_id, user_id=user_id))
+            assert _kinds(away) == ["StorageUnavailable"]
+        assert _kinds(await _all(issuer, Claim(campaign_id=campaign_id))) == ["StorageUnavailable"]
+    assert (await issuer.issue(Claim(campaign_id=campaign_id))).coupon.sequence == 2

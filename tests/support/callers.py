@@ -110,9 +110,13 @@ async def claim_until(
     callers: int,
     user_ids: Iterable[str] = (),
     pause_seconds: float = 0,
+    into: list[Answer] | None = None,
 ) -> list[Answer]:
-    """Call again and again with so many callers until told to stop; all answers, in order."""
-    answers: list[Answer] = []
+    """Call again and again with so many callers until told to stop.
+
+    Returns all answers in their order; `into` shows them as they come.
+    """
+    answers: list[Answer] = [] if into is None else into
     users = iter(user_ids)
 
     async def call() -> None:

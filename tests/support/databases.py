@@ -4,8 +4,8 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -73,7 +73,33 @@ class Databases:
         return with_database(self.server, name)
 
     async def drop(self, url: str) -> None:
-        await self.run(f"DROP DATABASE {urlsplit(url).path[1:]} WITH (FORCE)")
+        await self.run(f"DROP DATABASE {self.name(url)} WITH (FORCE)")
+
+    def url(self, name: str) -> str:
+        """Return the URL of the server's database of this name."""
+        return with_database(self.server, name)
+
+    def name(self, url: str) -> str:
+        """Return the name of the database that a URL leads to."""
+        return urlsplit(url).path[1:]
+
+    async def cut_connections(self, url: str) -> None:
+        """End every connection to a database."""
+        await self.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE datname = '{self.name(url)}'"
+        )
+
+    @asynccontextmanager
+    async def away(self, url: str) -> AsyncIterator[None]:
+        """Cut every connection to a database and accept none, for as long as this lasts."""
+        name = self.name(url)
+        await self.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await self.cut_connections(url)
+        try:
+            yield
+        finally:
+            await self.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
     async def run(self, statement: str) -> None:
         connection = await asyncpg.connect(self.server)

@@ -33,6 +33,7 @@ class Proxy:
     release: asyncio.Event = field(default_factory=asyncio.Event)
     late_answers: list[bytes] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         parts = urlsplit(self.upstream)
@@ -49,6 +50,7 @@ class Proxy:
             stack.push_async_callback(_close, writer)
             with contextlib.suppress(OSError):
                 up_reader, up_writer = await self._connect()
+                self._writers += [writer, up_writer]
                 stack.push_async_callback(_close, up_writer)
                 down = asyncio.create_task(_forward(up_reader, writer))
                 stack.callback(down.cancel)
@@ -83,8 +85,10 @@ class Proxy:
             return
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+        """Cut every connection, and wait until all of them are gone."""
+        self.release.set()
+        for writer in self._writers:
+            writer.transport.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 

@@ -27,7 +27,7 @@ class Answer:
     headers: dict[str, str]
     body: bytes
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 # whatever JSON it is
         return json.loads(self.body)
 
 

@@ -1,0 +1,189 @@
+"""What a Store promises, on a real database."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from support.databases import Databases
+from support.locks import until_statements_wait
+
+from coupon_service.codes import random_codes
+from coupon_service.domain import Campaign, NewCampaign
+from coupon_service.errors import StorageUnavailable
+from coupon_service.schema import SchemaState
+from coupon_service.store import CodeTaken, Granted, Store, UserTaken
+
+Create = Callable[..., Awaitable[Campaign]]
+NOW = datetime.now(UTC)
+
+
+async def _claim(
+    store: Store, campaign: Campaign, *user_ids: str, codes: list[str] | None = None
+) -> Granted | None:
+    async with store.session() as session:
+        return await session.claim(
+            campaign.campaign_id,
+            campaign.claim_epoch,
+            codes or random_codes(len(user_ids)),
+            user_ids,
+        )
+
+
+async def test_a_campaign_is_read_as_it_was_created(store: Store) -> None:
+    new = NewCampaign(
+        name="한글 ✨",
+        coupon_limit=7,
+        start_time=NOW,
+        end_time=NOW + timedelta(days=1),
+        request_id="r",
+    )
+    created = await store.create_campaign(new)
+    read = await store.campaign(created.campaign.campaign_id)
+    assert read is not None
+    assert read.campaign == created.campaign
+    assert (read.campaign.name, read.campaign.coupon_limit) == (new.name, new.coupon_limit)
+    assert (read.campaign.start_time, read.campaign.end_time) == (new.start_time, new.end_time)
+    assert (read.campaign.issued_count, read.campaign.pause_time) == (0, None)
+
+
+async def test_the_same_request_id_creates_one_campaign_however_many_race(
+    store: Store, connection: asyncpg.Connection
+) -> None:
+    new = NewCampaign(name="x", coupon_limit=1, start_time=NOW, request_id="once")
+    created = await asyncio.gather(*(store.create_campaign(new) for _ in range(20)))
+    assert len({each.campaign.campaign_id for each in created}) == 1
+    assert await connection.fetchval("SELECT count(*) FROM campaign") == 1
+
+
+async def test_without_a_request_id_every_call_creates_a_campaign(store: Store) -> None:
+    new = NewCampaign(name="x", coupon_limit=1, start_time=NOW)
+    created = [await store.create_campaign(new) for _ in range(2)]
+    assert len({each.campaign.campaign_id for each in created}) == 2
+
+
+async def test_an_unknown_campaign_is_none(store: Store) -> None:
+    assert await store.campaign(uuid4()) is None
+    assert await store.campaign_with_codes(uuid4()) is None
+
+
+async def test_a_claim_grants_as_many_as_are_left(create: Create, store: Store) -> None:
+    campaign = await create(limit=5)
+    grants = [await _claim(store, campaign, *[""] * 3) for _ in range(3)]
+    assert [(g.first_sequence, g.count) for g in grants if g] == [(1, 3), (4, 2)]
+    assert grants[2] is None
+
+
+async def test_the_codes_of_a_campaign_come_in_order_of_issue(create: Create, store: Store) -> None:
+    campaign, other = await create(), await create()
+    codes = random_codes(50)
+    for code in codes:
+        await _claim(store, campaign, "", codes=[code])
+        await _claim(store, other, "")
+    read = await store.campaign_with_codes(campaign.campaign_id)
+    assert read is not None
+    assert read[1] == codes
+
+
+async def test_the_count_and_the_codes_are_always_of_one_snapshot(
+    create: Create, store: Store
+) -> None:
+    campaign = await create(limit=2000)
+    done = asyncio.Event()
+
+    async def issue() -> None:
+        for _ in range(100):
+            await _claim(store, campaign, *[""] * 20)
+        done.set()
+
+    async def read() -> int:
+        lengths = []
+        while not done.is_set():
+            seen = await store.campaign_with_codes(campaign.campaign_id)
+            assert seen is not None
+            sighting, codes = seen
+            assert sighting.campaign.issued_count == len(codes)
+            lengths.append(len(codes))
+        assert lengths == sorted(lengths)
+        return len(set(lengths))
+
+    _, *different = await asyncio.gather(issue(), read(), read())
+    assert min(different) > 3
+
+
+async def test_a_taken_code_or_user_leaves_no_trace(
+    create: Create, store: Store, connection: asyncpg.Connection
+) -> None:
+    campaign = await create()
+    codes = random_codes(3)
+    await _claim(store, campaign, "a", codes=codes[:1])
+    with pytest.raises(CodeTaken):
+        await _claim(store, campaign, "b", "c", codes=[codes[1], codes[0]])
+    with pytest.raises(UserTaken):
+        await _claim(store, campaign, "b", "a", codes=codes[1:])
+    assert await connection.fetchval("SELECT issued_count FROM campaign") == 1
+    assert await connection.fetchval("SELECT count(*) FROM coupon") == 1
+
+
+async def test_settling_tells_what_is_stored_and_shuts_the_older_epoch_out(
+    create: Create, store: Store
+) -> None:
+    campaign = await create()
+    codes = random_codes(4)
+    await _claim(store, campaign, "", "a", codes=codes[:2])
+    settled = await store.settle(campaign.campaign_id, codes)
+    assert [(coupon.code, coupon.sequence, coupon.user_id) for coupon in settled] == [
+        (codes[0], 1, ""),
+        (codes[1], 2, "a"),
+    ]
+    assert await _claim(store, campaign, "") is None
+
+
+async def test_a_session_s_commits_wait_for_the_disk_whatever_the_server_s_default(
+    databases: Databases, database_url: str, create: Create, store: Store
+) -> None:
+    await databases.run(f"ALTER DATABASE {databases.name(database_url)} SET synchronous_commit=off")
+    async with store.session() as session:
+        setting = await session._connection.fetchval("SHOW synchronous_commit")
+    assert setting == "on"
+    assert (await create()).issued_count == 0
+
+
+async def test_long_reads_leave_connections_for_claims(
+    create: Create, store: Store, connection: asyncpg.Connection, database_url: str
+) -> None:
+    campaign = await create()
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE campaign IN ACCESS EXCLUSIVE MODE")
+        reads = [asyncio.create_task(store.campaign(campaign.campaign_id)) for _ in range(20)]
+        await until_statements_wait(database_url, 2)
+        async with store.session() as session:
+            assert await session._connection.fetchval("SELECT 1") == 1
+    assert all(await asyncio.gather(*reads))
+
+
+async def test_a_read_over_a_connection_that_died_idle_is_made_again(
+    create: Create, store: Store, databases: Databases, database_url: str
+) -> None:
+    campaign = await create()
+    for _ in range(10):
+        await databases.cut_connections(database_url)
+        seen = await store.campaign(campaign.campaign_id)
+        assert seen is not None
+        assert seen.campaign == campaign
+
+
+async def test_a_database_that_is_away_is_told_as_unavailable(
+    create: Create, store: Store, databases: Databases, database_url: str
+) -> None:
+    campaign = await create()
+    async with databases.away(database_url):
+        with pytest.raises(StorageUnavailable):
+            await store.campaign(campaign.campaign_id)
+        with pytest.raises(StorageUnavailable):
+            await store.create_campaign(NewCampaign(name="x", coupon_limit=1, start_time=NOW))
+        with pytest.raises(StorageUnavailable):
+            await store.schema_state()
+    assert await store.schema_state() is SchemaState.CURRENT
