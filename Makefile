@@ -40,7 +40,7 @@ run: $(STAMP) ## set up what is missing, then run the service on http://127.0.0.
 
 .PHONY: test
 test: check ## set up what is missing, then run every check and test
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: check
 check: $(STAMP) ## lint, formatting, types, the contract's lint, generated code fresh
@@ -66,6 +66,16 @@ GENERATE = export PATH="$(CURDIR)/$(BIN):$$PATH" && mkdir -p $(1) && details=$$(
 gen: $(STAMP) ## generate the code under src/coupon_service/gen from the contract
 	@rm -rf $(GEN)
 	@$(call GENERATE,$(GEN))
+
+# What tables.py says and the database of COUPON_DATABASE_URL, a scratch one with the
+# newest schema, does not have yet. The number follows that of the last migration.
+.PHONY: migration
+migration: $(STAMP) ## draft a migration from tables.py: make migration name="what it does"
+	@[ -n "$(name)" ] || { echo 'Say what it does: make migration name="..."' >&2; exit 2; }
+	@[ -n "$$COUPON_DATABASE_URL" ] || { echo 'COUPON_DATABASE_URL must name a scratch database with the newest schema.' >&2; exit 2; }
+	@last=$$(ls migrations/versions/[0-9]*.py | tail -n 1); last=$${last##*/}; \
+	number=$$($(BIN)/python -c "print(format(int('$${last%%_*}') + 1, '04'))"); \
+	$(BIN)/alembic revision --autogenerate --rev-id "$$number" -m "$(name)"
 
 .PHONY: format
 format: $(STAMP) ## format the code and mend what lint can mend

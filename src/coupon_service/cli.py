@@ -1,18 +1,17 @@
 """The command line."""
 
 import asyncio
-from collections.abc import Callable
+import io
+import sys
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import ValidationError
 
-from coupon_service import settings as settings_of_service
 from coupon_service.cli_calls import Failure, campaign, issue
-from coupon_service.settings import ENV_PREFIX, Settings
 
-CommandFunction = TypeVar("CommandFunction", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from coupon_service.settings import Settings
 
 
 class CommandWithSettings(click.Command):
@@ -20,12 +19,14 @@ class CommandWithSettings(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the settings as a list of environment variables."""
+        from coupon_service import settings  # noqa: PLC0415 # for this help alone
+
         super().format_epilog(ctx, formatter)
         with formatter.section("Settings (environment variables, or lines of a .env file)"):
             formatter.write_dl(
                 [
                     (variable, f"{description} Default: {default}." if default else description)
-                    for variable, default, description in settings_of_service.described()
+                    for variable, default, description in settings.described()
                 ]
             )
 
@@ -41,6 +42,10 @@ def main() -> None:
       coupon-service campaign create --name "Launch night" --limit 1000 --start +10s
       coupon-service issue CAMPAIGN_ID --user alice
     """  # noqa: D301 # \b is click's mark for a paragraph that keeps its lines
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no Hangul shows \u escapes; nothing fails after the fact.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 main.add_command(campaign)
@@ -99,19 +104,28 @@ def migrate() -> None:
     try:
         asyncio.run(schema.migrate(database_url))
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-        msg = f"cannot migrate the database: {exc or type(exc).__name__}"
+        msg = f"cannot migrate the database: {str(exc) or type(exc).__name__}"
         raise Failure(msg) from exc
     except schema.UnfitDatabase as exc:
-        raise Failure(str(exc)) from exc
+        msg = f"cannot migrate the database: {exc}"
+        raise Failure(msg) from exc
     click.echo("The database has the newest schema.")
 
 
-def _settings(**chosen: Any) -> Settings:  # noqa: ANN401 # click's options
+def _settings(**chosen: Any) -> "Settings":  # noqa: ANN401 # click's options
     """Read the settings; a bad one is bad usage."""
+    # Imported only here: the client commands must not wait for pydantic.
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from coupon_service.settings import ENV_PREFIX, Settings  # noqa: PLC0415
+
     try:
         return Settings(**chosen)
     except ValidationError as exc:
         bad = exc.errors()[0]
         variable = f"{ENV_PREFIX}{'_'.join(map(str, bad['loc']))}".upper()
         msg = f"{variable}: {bad['msg']}"
+        raise click.UsageError(msg) from exc
+    except UnicodeDecodeError as exc:
+        msg = "the file .env is not in UTF-8"
         raise click.UsageError(msg) from exc

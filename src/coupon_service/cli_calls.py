@@ -29,9 +29,20 @@ class Failure(click.ClickException):
 
 
 def _checked_url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        valid = False
+    if not valid:
         msg = f"{value!r} is not an http:// or https:// URL"
+        raise click.BadParameter(msg)
+    return value
+
+
+def _checked_token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not (value.isascii() and value.isprintable()):
+        msg = "a token is made of printable ASCII characters"
         raise click.BadParameter(msg)
     return value
 
@@ -48,7 +59,13 @@ def calls_the_service(command: Callable[..., None]) -> Callable[..., None]:
         callback=_checked_url,
         help="Where the service runs.",
     )
-    @click.option("--token", envvar="COUPON_TOKEN", show_envvar=True, help="A bearer token.")
+    @click.option(
+        "--token",
+        envvar="COUPON_TOKEN",
+        show_envvar=True,
+        callback=_checked_token,
+        help="A bearer token.",
+    )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
     @functools.wraps(command)
     def wrapped(*args: Any, url: str, token: str | None, **kwargs: Any) -> None:  # noqa: ANN401 # passed on

@@ -4,9 +4,10 @@ from typing import Any
 
 from connectrpc.codec import Codec, proto_binary_codec, proto_json_codec
 
-# The JSON decoder (protobuf-py-ext 0.7) recurses at each level of nesting; from
-# about 10,000 levels on it overflows the stack and takes the process with it. No
-# request of ours nests beyond 3 levels; the rest is room for brackets in strings.
+# The JSON decoder (protobuf-py-ext 0.7) recurses at each level of nesting, and
+# somewhere between 10,000 and 20,000 levels it overflows the stack and takes the
+# process with it. No request of ours nests beyond 3 levels; the rest is room for
+# brackets in strings.
 OPENING_BRACKETS_MAX = 1000
 
 

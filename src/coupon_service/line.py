@@ -58,7 +58,7 @@ class Waiting:
     def is_wanted(self, now: float) -> bool:
         """Tell whether the caller is still there in time; tell it if it is too late."""
         if self.claim.deadline is not None and now >= self.claim.deadline:
-            self.give(TimeoutError("the deadline passed before the claim's turn came"))
+            self.fail(TimeoutError("the deadline passed before the claim's turn came"))
         return not self.answer.done()
 
     def give(self, answer: Issued | Exception) -> None:
@@ -131,6 +131,9 @@ class Line:
                 if not group:
                     return
             _fail(group, Overloaded())
+        except asyncio.CancelledError:
+            _fail(group, StorageUnavailable())
+            raise
         except (CampaignNotFound, StorageUnavailable) as exc:
             _fail(group or self._take(len(self.queue)), exc)
         except Exception as exc:  # whatever it is, the callers must get an answer
@@ -223,16 +226,15 @@ class Line:
         codes = [place.code for place in places]
         user_ids = [place.user_id for place in places]
         _mark_begun(places, begun=True)
-        granted = None
-        uncertain = False
         try:
             granted = await session.claim(self.campaign_id, claim_epoch, codes, user_ids)
         except ClaimUncertain:
-            uncertain = True
             raise
-        finally:
-            if granted is None and not uncertain:
-                _mark_begun(places, begun=False)
+        except Exception:
+            _mark_begun(places, begun=False)
+            raise
+        if granted is None:
+            _mark_begun(places, begun=False)
         return granted
 
     def _hand_out(self, granted: Granted, places: list[Place]) -> list[Waiting]:

@@ -29,12 +29,24 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    _quieten_libraries(settings)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _quieten_libraries(settings: Settings) -> None:
+    """Keep what libraries say of their own doings for debugging."""
+    chatty = logging.DEBUG if settings.log_level == "debug" else logging.WARNING
+    for name in ("alembic", "asyncio", "httpcore", "uvicorn.error"):
+        logging.getLogger(name).setLevel(chatty)
+    # Without a handler to reach, uvicorn does not even put a request's line together.
+    access = logging.getLogger("uvicorn.access")
+    access.setLevel(logging.INFO)
+    access.propagate = settings.access_log
 
 
 def _renderers(log_format: str) -> list[Processor]:

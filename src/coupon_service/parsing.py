@@ -26,6 +26,8 @@ from coupon_service.gen.coupon.v1.coupon_pb import (
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The first and the last instant are what asyncpg stores as -infinity and infinity.
+_INFINITIES = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 def new_campaign(request: CreateCampaignRequest) -> NewCampaign:
@@ -123,7 +125,7 @@ def _instant(
         instant = _EPOCH + timedelta(seconds=timestamp.seconds, microseconds=microseconds)
     except OverflowError:
         instant = None
-    if instant is None or not 0 <= timestamp.nanos < 1_000_000_000:
+    if instant is None or not 0 <= timestamp.nanos < 1_000_000_000 or instant in _INFINITIES:
         _add(violations, field, "It must be a valid time in the years 1 to 9999.")
         return None
     return instant

@@ -5,6 +5,7 @@ inside can leave by accident.
 """
 
 import random
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -112,8 +113,24 @@ def _of_the_protocol(error: ConnectError) -> ConnectError:
     """
     if error.details or error.code not in {Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED}:
         return error
-    # The decoder quotes the request, line breaks and all.
-    printable = "".join(c if c.isprintable() else " " for c in error.message)
-    why = printable.removeprefix("unmarshal message: ")[:200]
-    violation = errors.FieldViolation(field="request", description=f"It cannot be read: {why}.")
+    violation = _unreadable(error.message)
     return connect_error(errors.InvalidRequest(violation))
+
+
+_BAD_VALUE = re.compile(r"for field coupon\.v1\.\w+\.(\w+)$")
+_BAD_JSON = re.compile(r": line (\d+) column (\d+) ")
+_TOO_LARGE = re.compile(r"larger than configured max (\d+)")
+
+
+def _unreadable(message: str) -> errors.FieldViolation:
+    """Say in our words what the library found; its own name types and quote the request."""
+    if found := _BAD_VALUE.search(message):
+        return errors.FieldViolation(field=found[1], description="Its value does not fit.")
+    description = "It cannot be read."
+    if found := _BAD_JSON.search(message):
+        description = f"It is not valid JSON at line {found[1]}, column {found[2]}."
+    elif found := _TOO_LARGE.search(message):
+        description = f"It is larger than {found[1]} bytes."
+    elif "Timestamp" in message:
+        description = "It holds a time that is not valid."
+    return errors.FieldViolation(field="request", description=description)

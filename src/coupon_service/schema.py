@@ -9,7 +9,9 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy.exc import DBAPIError
 
 from coupon_service.queries import SCHEMA_REVISION
 
@@ -44,7 +46,8 @@ async def migrate(database_url: str) -> None:
     """Bring a database to the newest schema; two at once wait for each other.
 
     Raises:
-        UnfitDatabase: its encoding is not UTF-8.
+        UnfitDatabase: its encoding is not UTF-8, it has a later release's schema, or
+            it refuses a statement.
         OSError, asyncpg.PostgresError: it cannot be reached or refuses.
     """
     connection = await asyncpg.connect(database_url)
@@ -53,10 +56,18 @@ async def migrate(database_url: str) -> None:
     finally:
         await connection.close()
     if encoding != "UTF8":
-        message = f"the database's encoding is {encoding}; create one with ENCODING 'UTF8'"
+        message = f"its encoding is {encoding}; create one with ENCODING 'UTF8'"
         raise UnfitDatabase(message)
-    # Alembic runs an event loop of its own, so it needs a thread of its own.
-    await asyncio.to_thread(command.upgrade, alembic_config(database_url), "head")
+    try:
+        # Alembic runs an event loop of its own, so it needs a thread of its own.
+        await asyncio.to_thread(command.upgrade, alembic_config(database_url), "head")
+    except CommandError as exc:
+        message = "its schema is not one that this program knows; a later release made it"
+        raise UnfitDatabase(message) from exc
+    except DBAPIError as exc:
+        reason = str(exc.orig).partition(": ")[2] or str(exc.orig)
+        message = f"it refuses the migration: {reason.splitlines()[0]}"
+        raise UnfitDatabase(message) from exc
 
 
 async def schema_state(connection: asyncpg.Connection | PoolConnectionProxy) -> SchemaState:

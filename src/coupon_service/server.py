@@ -16,6 +16,7 @@ import uvicorn
 
 from coupon_service import logs, schema
 from coupon_service.embedded import EmbeddedPostgres
+from coupon_service.http_protocol import CouponHttpProtocol
 from coupon_service.schema import SchemaState
 from coupon_service.settings import ENV_PREFIX, Settings
 from coupon_service.supervisor import Supervisor, WorkersFailed
@@ -62,8 +63,9 @@ def _bound(settings: Settings) -> Iterator[socket.socket]:
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.create_server(address[:2], family=family, backlog=LISTEN_BACKLOG)
-    except OSError as exc:
-        msg = f"cannot listen on {settings.host} port {settings.port}: {exc.strerror or exc}"
+    except (OSError, UnicodeError) as exc:
+        why = getattr(exc, "strerror", None) or "that is no address"
+        msg = f"cannot listen on {settings.host} port {settings.port}: {why}"
         raise CannotServe(msg) from exc
     with listener:
         listener.set_inheritable(True)
@@ -74,7 +76,7 @@ def _bound(settings: Settings) -> Iterator[socket.socket]:
 def _database(settings: Settings) -> Iterator[str]:
     """Provide a database with the newest schema: the operator's, or our own."""
     if settings.database_url is not None:
-        _require_newest_schema(settings.database_url)
+        _require_newest_schema(settings.database_url, settings.connect_seconds_max)
         yield settings.database_url
         return
     with EmbeddedPostgres(settings.data_dir) as postgres:
@@ -82,24 +84,30 @@ def _database(settings: Settings) -> Iterator[str]:
         yield postgres.url
 
 
-def _require_newest_schema(database_url: str) -> None:
-    if asyncio.run(_schema_state(database_url)) is SchemaState.OLD:
+def _require_newest_schema(database_url: str, seconds_max: float) -> None:
+    if asyncio.run(_schema_state(database_url, seconds_max)) is SchemaState.OLD:
         msg = "the database has an old schema; run: coupon-service migrate"
         raise CannotServe(msg)
 
 
-async def _schema_state(database_url: str) -> SchemaState:
+async def _schema_state(database_url: str, seconds_max: float) -> SchemaState:
     try:
-        connection = await asyncpg.connect(database_url, timeout=10)
+        async with asyncio.timeout(seconds_max):
+            return await _look_at(database_url)
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-        msg = f"cannot connect to the database of COUPON_DATABASE_URL: {exc or type(exc).__name__}"
+        why = str(exc) or "it does not answer"
+        msg = f"cannot use the database of COUPON_DATABASE_URL: {why}"
         raise CannotServe(msg) from exc
+
+
+async def _look_at(database_url: str) -> SchemaState:
+    connection = await asyncpg.connect(database_url)
     try:
         if await connection.fetchval("SHOW fsync") == "off":
             log.warning("fsync is off in this database: a power failure can lose issued coupons")
         return await schema.schema_state(connection)
     finally:
-        await connection.close()
+        connection.terminate()
 
 
 def _export(settings: Settings, database_url: str) -> None:
@@ -127,7 +135,7 @@ def _uvicorn_config(settings: Settings) -> uvicorn.Config:
         "coupon_service.app:create_app",
         factory=True,
         loop="uvloop",
-        http="httptools",
+        http=CouponHttpProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

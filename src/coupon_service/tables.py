@@ -68,7 +68,7 @@ coupon = Table(
     "coupon",
     metadata,
     Column("code", Bytewise, primary_key=True),
-    # No foreign key: checking it for each row doubles what a coupon costs, and
+    # No foreign key: checking it for each row more than doubles what a coupon costs, and
     # coupons are only ever inserted from the campaign's own row, under its lock.
     Column("campaign_id", Uuid, nullable=False),
     Column("sequence", Integer, nullable=False),

@@ -108,17 +108,6 @@ UNREADABLE_JSON = {
     "single quotes": "{'name':'x'}",
     "UTF-16": '{"name":"x"}'.encode("utf-16"),
     "a byte order mark": b'\xef\xbb\xbf{"name":"x"}',
-    "a name that is a number": '{"name":5}',
-    "a name that is an array": '{"name":["x"]}',
-    "a name that is an object": '{"name":{}}',
-    "a name that is true": '{"name":true}',
-    "a limit that is text": '{"couponLimit":"many"}',
-    "a limit that is true": '{"couponLimit":true}',
-    "a limit with a fraction": '{"couponLimit":1.5}',
-    "a limit beyond 32 bits": '{"couponLimit":2147483648}',
-    "a limit below 32 bits": '{"couponLimit":-2147483649}',
-    "a limit beyond 64 bits": '{"couponLimit":18446744073709551616}',
-    "a limit beyond floats": '{"couponLimit":1e400}',
     "a limit of 5000 digits": f'{{"couponLimit":{"9" * 5000}}}',
     "a start that is no time": '{"startTime":"yesterday"}',
     "a start that is a number": '{"startTime":5}',
@@ -145,6 +134,27 @@ UNREADABLE_JSON = {
 @pytest.mark.parametrize("body", UNREADABLE_JSON.values(), ids=UNREADABLE_JSON.keys())
 async def test_json_that_cannot_be_read_is_refused(ask: Ask, body: str | bytes) -> None:
     await assert_json_refused(ask, "CreateCampaign", body, "request")
+
+
+UNFIT_JSON = {
+    "a name that is a number": '{"name":5}',
+    "a name that is an array": '{"name":["x"]}',
+    "a name that is an object": '{"name":{}}',
+    "a name that is true": '{"name":true}',
+    "a limit that is text": '{"couponLimit":"many"}',
+    "a limit that is true": '{"couponLimit":true}',
+    "a limit with a fraction": '{"couponLimit":1.5}',
+    "a limit beyond 32 bits": '{"couponLimit":2147483648}',
+    "a limit below 32 bits": '{"couponLimit":-2147483649}',
+    "a limit beyond 64 bits": '{"couponLimit":18446744073709551616}',
+    "a limit beyond floats": '{"couponLimit":1e400}',
+}
+
+
+@pytest.mark.parametrize("body", UNFIT_JSON.values(), ids=UNFIT_JSON.keys())
+async def test_a_json_value_that_does_not_fit_is_refused_by_its_field(ask: Ask, body: str) -> None:
+    field = "name" if "name" in body else "coupon_limit"
+    await assert_json_refused(ask, "CreateCampaign", body, field)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ access.info('%s - "%s %s HTTP/%s" %d', "10.0.0.1:5000", "POST", "/a?b=%20", "1.1
 
 
 def test_an_access_record_becomes_fields() -> None:
-    (record,) = records(ACCESS)
+    (record,) = records(ACCESS, access_log=True)
     del record["timestamp"]
     assert record == {
         "event": "request",
@@ -129,6 +129,10 @@ def test_an_access_record_becomes_fields() -> None:
         "http_version": "1.1",
         "status": 429,
     }
+
+
+def test_an_access_record_is_not_logged_unless_asked_for() -> None:
+    assert run(ACCESS) == ""
 
 
 def test_a_library_s_arguments_are_in_its_message_and_nowhere_else() -> None:

@@ -218,38 +218,48 @@ def test_a_deadline_that_passed_is_deadline_exceeded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "text", "why"),
+    ("text", "field", "why"),
     [
+        ("unmarshal message: it has too many brackets", "request", "It cannot be read."),
+        ("x" * 1000, "request", "It cannot be read."),
         (
-            Code.INVALID_ARGUMENT,
-            "unmarshal message: it has too many brackets",
-            "it has too many brackets",
+            (
+                "unmarshal message: expected string got: <class 'int'>"
+                " for field coupon.v1.CreateCampaignRequest.name"
+            ),
+            "name",
+            "Its value does not fit.",
         ),
         (
-            Code.RESOURCE_EXHAUSTED,
-            "message is larger than configured max 65536",
-            "message is larger than configured max 65536",
+            "unmarshal message: EOF while parsing a value: line 1 column 15 (char 14)",
+            "request",
+            "It is not valid JSON at line 1, column 15.",
         ),
-        (Code.INVALID_ARGUMENT, "x" * 1000, "x" * 200),
+        (
+            "unmarshal message: cannot decode google.protobuf.Timestamp from JSON: why not",
+            "request",
+            "It holds a time that is not valid.",
+        ),
     ],
 )
-def test_what_the_library_cannot_read_is_an_invalid_request(
-    code: Code, text: str, why: str
-) -> None:
-    """So nothing but sold out is resource_exhausted."""
-    error = connect_error(ConnectError(code, text))
+def test_what_the_library_cannot_read_is_said_in_our_words(text: str, field: str, why: str) -> None:
+    error = connect_error(ConnectError(Code.INVALID_ARGUMENT, text))
     assert (error.code, error.message) == (
         Code.INVALID_ARGUMENT,
-        f"The request is not valid (request: It cannot be read: {why}).",
+        f"The request is not valid ({field}: {why[:-1]}).",
     )
     assert details(error) == [
         ErrorInfo(reason="INVALID_REQUEST", domain="coupon.v1"),
-        BadRequest(
-            field_violations=[
-                BadRequest.FieldViolation(field="request", description=f"It cannot be read: {why}.")
-            ]
-        ),
+        BadRequest(field_violations=[BadRequest.FieldViolation(field=field, description=why)]),
     ]
+
+
+def test_a_message_that_is_too_large_is_an_invalid_request() -> None:
+    """So nothing but sold out is resource_exhausted."""
+    text = "message is larger than configured max 65536"
+    error = connect_error(ConnectError(Code.RESOURCE_EXHAUSTED, text))
+    assert error.code is Code.INVALID_ARGUMENT
+    assert error.message == "The request is not valid (request: It is larger than 65536 bytes)."
 
 
 @pytest.mark.parametrize("data", ["a\nb", "a\rb", "a\x00b", "a\x1b[31mb", "a\u2028b", "a\x85b"])
