@@ -140,12 +140,12 @@ class Store:
 
     async def campaign(self, campaign_id: UUID) -> Sighting | None:
         """Return a campaign, or None if there is none with this id."""
-        async with self._reads:
+        async with self._reading():
             return await self._try_twice(lambda session: session.campaign(campaign_id))
 
     async def campaign_with_codes(self, campaign_id: UUID) -> tuple[Sighting, list[str]] | None:
         """Return a campaign and its codes in order of issue from one snapshot, or None."""
-        async with self._reads:
+        async with self._reading():
             return await self._try_twice(lambda session: session.campaign_with_codes(campaign_id))
 
     async def create_campaign(self, new: NewCampaign) -> Sighting:
@@ -172,6 +172,19 @@ class Store:
         finally:
             with contextlib.suppress(*_DRIVER_ERRORS):
                 await self._pool.release(connection)
+
+    @contextlib.asynccontextmanager
+    async def _reading(self) -> AsyncIterator[None]:
+        """Wait for one of the turns that reads may have, but not for ever."""
+        try:
+            async with asyncio.timeout(self._acquire_seconds_max):
+                await self._reads.acquire()
+        except TimeoutError as exc:
+            raise StorageUnavailable from exc
+        try:
+            yield
+        finally:
+            self._reads.release()
 
     async def _acquire(self, seconds_max: float) -> PoolConnectionProxy:
         try:

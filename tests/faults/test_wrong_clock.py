@@ -63,7 +63,6 @@ async def test_a_clock_that_is_an_hour_wrong_changes_nothing(
     started = await create(start_time=now - timedelta(minutes=30))
     ends_late = await create(end_time=now + timedelta(minutes=30))
     ended = await create(end_time=now - timedelta(minutes=30))
-    opening = await create(start_time=now + timedelta(seconds=4))
 
     with _service_with_wrong_clock(database_url, wrong_by) as url:
         async with connect(url) as client:
@@ -72,6 +71,7 @@ async def test_a_clock_that_is_an_hour_wrong_changes_nothing(
                 for _ in range(3):  # first the database's answer, then the gate's
                     answer = await claim(client, str(campaign.campaign_id))
                     told.setdefault(campaign.campaign_id, []).append(answer)
+            opening = await create(start_time=datetime.now(UTC) + timedelta(seconds=2))
             answers = [await claim(client, str(opening.campaign_id))]
             while answers[-1].outcome != ISSUED:
                 await asyncio.sleep(0.01)
