@@ -1,9 +1,11 @@
 """Calls a running service, over connectrpc's own client."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import TypeVar
 
+from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
@@ -11,6 +13,8 @@ from coupon_service.gen.coupon.v1.coupon_connect import CouponServiceClientSync
 from coupon_service.gen.google.rpc.error_details_pb import ErrorInfo
 
 TIMEOUT_MS = 30_000
+
+_SYSTEM_ERROR = re.compile(r"([^: ][^:]*) \(os error \d+\)")
 
 T = TypeVar("T")
 
@@ -58,7 +62,15 @@ class Client:
             ) as calls:
                 yield calls
         except ConnectError as exc:
-            raise CallFailed(_one_line(exc)) from exc
+            raise CallFailed(self._one_line(exc)) from exc
+
+    def _one_line(self, error: ConnectError) -> str:
+        if error.code is Code.UNAVAILABLE and not error.details:
+            # Of the HTTP client's chain of causes only the system's own words help.
+            cause = _SYSTEM_ERROR.search(error.message)
+            why = f": {cause[1]}" if cause else ""
+            return f"the service at {self._url} cannot be reached{why}"
+        return f"{reason(error)}: {' '.join(error.message.split())}"
 
 
 def present(value: T | None) -> T:
@@ -77,7 +89,3 @@ def reason(error: ConnectError) -> str:
     """Return the reason of a refusal, such as SOLD_OUT, or its Connect code if it has none."""
     infos = (detail.value(ErrorInfo) for detail in error.details)
     return next((info.reason for info in infos if info is not None), error.code.value)
-
-
-def _one_line(error: ConnectError) -> str:
-    return f"{reason(error)}: {' '.join(error.message.split())}"

@@ -207,7 +207,9 @@ def test_what_the_service_refuses_fails_with_every_bad_field(url: str) -> None:
     ],
 )
 def test_a_service_that_is_down_fails(nobody_url: str, command: list[str]) -> None:
-    assert_fails(run_program(*command, url=nobody_url), "unavailable: ", "refused")
+    assert_fails(
+        run_program(*command, url=nobody_url), "cannot be reached: Connection refused", "refused"
+    )
 
 
 def test_an_address_of_something_else_fails(url: str) -> None:
