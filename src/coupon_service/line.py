@@ -158,12 +158,12 @@ class Line:
         self, session: Session, group: list[Waiting]
     ) -> list[Waiting]:
         """Answer a group as far as one transaction can; return who must be tried again."""
+        if refusal := self._rules.gate.refusal(self.campaign_id):
+            return await self._refuse(session, group, refusal)
         group = await self._answer_repeats(session, group)
         if not group:
             return []
         claim_epoch = await self._claim_epoch(session)
-        if refusal := self._rules.gate.refusal(self.campaign_id):
-            return _refuse(group, refusal)
         places = self._places(self._wanted(group))
         if not places:
             return []
@@ -175,7 +175,7 @@ class Line:
             return await self._settle(places)
         if granted is None:
             return await self._refuse_or_retry(session, group)
-        return self._hand_out(granted, places)
+        return await self._hand_out(session, granted, places)
 
     async def _answer_repeats(self, session: Session, group: list[Waiting]) -> list[Waiting]:
         """Answer the users who have a coupon already; return the others."""
@@ -237,7 +237,9 @@ class Line:
             _mark_begun(places, begun=False)
         return granted
 
-    def _hand_out(self, granted: Granted, places: list[Place]) -> list[Waiting]:
+    async def _hand_out(
+        self, session: Session, granted: Granted, places: list[Place]
+    ) -> list[Waiting]:
         """Answer with what was granted; a campaign that grants fewer is sold out by that."""
         self._rules.gate.remember(granted.sighting)
         for sequence, place in enumerate(places[: granted.count], granted.first_sequence):
@@ -250,12 +252,27 @@ class Line:
                     issue_time=granted.issue_time,
                 )
             )
-        return _refuse(_callers(places[granted.count :]), CampaignSoldOut())
+        left_over = _callers(places[granted.count :])
+        for waiting in left_over:
+            waiting.begun = False
+        return await self._refuse(session, left_over, CampaignSoldOut())
 
     async def _refuse_or_retry(self, session: Session, group: list[Waiting]) -> list[Waiting]:
         """Refuse with the reason, unless it has passed since or was the epoch alone."""
         refusal = refusal_seen(await self._look(session))
-        return group if refusal is None else _refuse(group, refusal)
+        return group if refusal is None else await self._refuse(session, group, refusal)
+
+    async def _refuse(
+        self, session: Session, group: list[Waiting], refusal: Exception
+    ) -> list[Waiting]:
+        """Refuse, but show the users who have a coupon theirs; nobody is to be tried again.
+
+        They are looked for after the refusal is known: what sold the campaign out may
+        have been the very coupon of a user who asks, issued by another process.
+        """
+        for waiting in await self._answer_repeats(session, group):
+            waiting.give(refusal)
+        return []
 
     async def _settle(self, places: list[Place]) -> list[Waiting]:
         """Find out what a broken transaction stored, and answer with that.
@@ -303,13 +320,6 @@ def _callers(places: Iterable[Place]) -> list[Waiting]:
 def _mark_begun(places: Iterable[Place], *, begun: bool) -> None:
     for caller in _callers(places):
         caller.begun = begun
-
-
-def _refuse(group: Iterable[Waiting], refusal: Exception) -> list[Waiting]:
-    """Give everyone the refusal; nobody is left to be tried again."""
-    for waiting in group:
-        waiting.give(refusal)
-    return []
 
 
 def _fail(group: Iterable[Waiting], error: Exception) -> None:

@@ -79,6 +79,7 @@ def _database(settings: Settings) -> Iterator[str]:
         _require_newest_schema(settings.database_url, settings.connect_seconds_max)
         yield settings.database_url
         return
+    log.info("starting the embedded PostgreSQL", data_dir=str(settings.data_dir))
     with EmbeddedPostgres(settings.data_dir) as postgres:
         asyncio.run(schema.migrate(postgres.url))
         yield postgres.url

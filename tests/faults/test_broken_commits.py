@@ -181,7 +181,7 @@ async def test_connections_that_break_all_the_time_lose_and_double_nothing(
     found = await stored(connection, campaign.campaign_id)
     anonymous = [a for a in answers if isinstance(a, Issued) and not a.coupon.user_id]
 
-    assert sum(proxy.broken_count for proxy in proxies) > 10
+    assert sum(proxy.broken_count for proxy in proxies) > 0
     assert [a for a in answers if not isinstance(a, Issued)] == []
     assert len(anonymous) == found.user_ids.count(None)
     for answer in answers:

@@ -15,6 +15,7 @@ from support.databases import Databases
 from support.locks import row_locked, until_statements_wait
 from support.stored import assert_sound, stored
 
+from coupon_service import queries
 from coupon_service.codes import random_codes
 from coupon_service.domain import Campaign, Claim, Issued
 from coupon_service.errors import (
@@ -264,6 +265,55 @@ async def test_a_row_locked_for_too_long_is_an_outage_and_issues_nothing(
         )
     assert _kinds(answers) == ["StorageUnavailable"] * 2
     assert (await stored(connection, campaign.campaign_id)).issued_count == 0
+
+
+async def _other_process_claims(
+    connection: asyncpg.Connection, campaign: Campaign, *user_ids: str
+) -> None:
+    """Claim as another process would, in a transaction that the caller holds open."""
+    await connection.fetchrow(
+        queries.CLAIM, campaign.campaign_id, 0, random_codes(len(user_ids)), user_ids
+    )
+
+
+async def test_a_user_whose_coupon_sold_the_campaign_out_while_it_waited_is_shown_it(
+    create: Create, issuer: Issuer, connection: asyncpg.Connection, database_url: str
+) -> None:
+    campaign = await create(limit=1)
+    async with connection.transaction():
+        await _other_process_claims(connection, campaign, "a")
+        waiting = [
+            asyncio.create_task(
+                issuer.issue(Claim(campaign_id=campaign.campaign_id, user_id=user_id))
+            )
+            for user_id in ("a", "b")
+        ]
+        await until_statements_wait(database_url)
+    own, refused = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(own, Issued)
+    assert (own.coupon.user_id, own.coupon.sequence, own.already_issued) == ("a", 1, True)
+    assert isinstance(refused, CampaignSoldOut)
+
+
+async def test_a_user_left_over_when_the_last_coupons_are_granted_is_shown_the_one_it_has(
+    create: Create, issuer: Issuer, connection: asyncpg.Connection, database_url: str
+) -> None:
+    campaign = await create(limit=2)
+    async with connection.transaction():
+        await _other_process_claims(connection, campaign, "a")
+        waiting = [
+            asyncio.create_task(
+                issuer.issue(Claim(campaign_id=campaign.campaign_id, user_id=user_id))
+            )
+            for user_id in ("b", "a", "c")
+        ]
+        await until_statements_wait(database_url)
+    granted, own, refused = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(granted, Issued)
+    assert isinstance(own, Issued)
+    assert (granted.coupon.sequence, granted.already_issued) == (2, False)
+    assert (own.coupon.user_id, own.coupon.sequence, own.already_issued) == ("a", 1, True)
+    assert isinstance(refused, CampaignSoldOut)
 
 
 async def test_an_unknown_campaign_is_refused(issuer: Issuer) -> None:
