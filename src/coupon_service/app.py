@@ -106,7 +106,9 @@ class App:
     async def _reply_readiness(self, send: Send) -> None:
         """Answer 200 if calls can be served, otherwise 503 and why not."""
         try:
-            state = None if self._store is None else await self._store.schema_state()
+            if self._store is None:
+                return await _reply(send, 503, {"status": "starting"})
+            state = await self._store.schema_state()
         except StorageUnavailable:
             return await _reply(send, 503, {"status": "the database does not answer"})
         if state is SchemaState.OLD:

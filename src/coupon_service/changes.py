@@ -22,7 +22,12 @@ async def follow_changes(database_url: str, gate: Gate, *, connect_seconds_max: 
     While there is none, the gate's short expiry alone bounds how old its facts are.
     """
     while True:
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,  # a connection that was closed at the wrong moment
+        ):
             await _follow_until_broken(database_url, gate, connect_seconds_max)
         log.debug("not following changes of campaigns; connecting again")
         await asyncio.sleep(RECONNECT_SECONDS)

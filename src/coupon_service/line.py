@@ -120,6 +120,7 @@ class Line:
     async def _serve_group(self) -> None:
         group: list[Waiting] = []
         try:
+            await self._meet()
             for _ in range(ATTEMPTS_MAX):
                 # A connection that died while it was idle: the next one is new.
                 with contextlib.suppress(ConnectionLost):
@@ -139,6 +140,19 @@ class Line:
         except Exception as exc:  # whatever it is, the callers must get an answer
             log.exception("issuing failed", campaign_id=str(self.campaign_id))
             _fail(group or self._take(len(self.queue)), exc)
+
+    async def _meet(self) -> None:
+        """Look at a campaign that is new to this process, in one of the turns for reads.
+
+        Whoever makes up ids therefore waits for other readers, and the claims of real
+        campaigns always find a connection.
+        """
+        gate = self._rules.gate
+        if gate.claim_epoch(self.campaign_id) is None:
+            sighting = await self._rules.store.campaign(self.campaign_id)
+            if sighting is None:
+                raise CampaignNotFound
+            gate.remember(sighting)
 
     def _take(self, count_max: int) -> list[Waiting]:
         """Take the first claims that are still wanted out of the line."""
@@ -290,27 +304,28 @@ class Line:
                 waiting.fail(StorageUnavailable())
             return []
         self._rules.gate.forget(self.campaign_id)
-        lacking = [place for place in places if place.code not in stored]
+        lacking = []
         for place in places:
-            if coupon := stored.get(place.code):
+            coupon = stored.get(place.code)
+            # A coupon of somebody else has the code if it was drawn twice.
+            if coupon is not None and coupon.user_id == place.user_id:
                 place.grant(coupon)
+            else:
+                lacking.append(place)
         _mark_begun(lacking, begun=False)
         return _callers(lacking)
 
     async def _stored(self, places: list[Place]) -> dict[str, Coupon] | None:
         """Return which of the places' coupons are stored, or None if that cannot be learnt."""
         codes = [place.code for place in places]
-        give_up_at = self._rules.monotonic() + self._rules.settle_seconds_max
-        while True:
-            try:
-                coupons = await self._rules.store.settle(self.campaign_id, codes)
-            except StorageUnavailable:
-                nobody_asks = not self._wanted(_callers(places))
-                if nobody_asks or self._rules.monotonic() >= give_up_at:
-                    return None
-                await asyncio.sleep(SETTLE_PAUSE_SECONDS)
-            else:
-                return {coupon.code: coupon for coupon in coupons}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._rules.settle_seconds_max):
+                while self._wanted(_callers(places)):
+                    with contextlib.suppress(StorageUnavailable):
+                        coupons = await self._rules.store.settle(self.campaign_id, codes)
+                        return {coupon.code: coupon for coupon in coupons}
+                    await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+        return None
 
 
 def _callers(places: Iterable[Place]) -> list[Waiting]:

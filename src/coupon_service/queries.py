@@ -90,8 +90,10 @@ RAISE_CLAIM_EPOCH = "UPDATE campaign SET claim_epoch = claim_epoch + 1 WHERE cam
 
 # Locks nothing. Run after RAISE_CLAIM_EPOCH in the same transaction: only a
 # statement begun under the row's lock sees what the lock's last holder stored.
-# $1 codes.
-COUPONS_OF_CODES = f"SELECT {_COUPON_COLUMNS} FROM coupon WHERE code = ANY($1::text[])"
+# $1 campaign_id, $2 codes.
+COUPONS_OF_CODES = f"""
+    SELECT {_COUPON_COLUMNS} FROM coupon WHERE campaign_id = $1 AND code = ANY($2::text[])
+"""
 
 # Locks nothing.
 SCHEMA_REVISION = "SELECT version_num FROM alembic_version"

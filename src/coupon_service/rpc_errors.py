@@ -111,6 +111,10 @@ def _of_the_protocol(error: ConnectError) -> ConnectError:
     The library answers an oversized message with resource_exhausted, which means
     sold out in this service.
     """
+    if error.code is Code.CANCELED:
+        # The caller has gone, or the service is stopping; one that is still there may
+        # ask again: nothing was issued, or a repeat shows what was.
+        return connect_error(errors.StorageUnavailable())
     if error.details or error.code not in {Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED}:
         return error
     violation = _unreadable(error.message)

@@ -5,10 +5,12 @@ import contextlib
 import http.client
 import os
 import resource
+import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from types import FrameType
 
 import asyncpg
 import structlog
@@ -25,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 LISTEN_BACKLOG = 4096
 READY_POLL_SECONDS = 0.05
+# A few of its 200 stay free for whoever looks after it.
+EMBEDDED_CONNECTIONS_MAX = 190
 
 
 class CannotServe(Exception):
@@ -39,13 +43,24 @@ def serve(settings: Settings) -> None:
     """
     logs.configure(settings)
     _raise_open_files_limit()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Until the workers run, and have their supervisor to stop them.
+        signal.signal(number, _leave)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_bound(settings))
         database_url = stack.enter_context(_database(settings))
         _export(settings, database_url)
         _announce(settings, listener)
         _run_workers(settings, listener)
+        # It is stopping already; a second signal must not break that off.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
     log.info("stopped")
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Unwind, so that a database that is starting is stopped, and exit with status 0."""
+    raise SystemExit(0)
 
 
 def _raise_open_files_limit() -> None:
@@ -79,6 +94,13 @@ def _database(settings: Settings) -> Iterator[str]:
         _require_newest_schema(settings.database_url, settings.connect_seconds_max)
         yield settings.database_url
         return
+    connections = settings.workers * (settings.pool_size + 1)
+    if connections > EMBEDDED_CONNECTIONS_MAX:
+        msg = (
+            f"the workers need {connections} database connections and the embedded PostgreSQL "
+            f"has {EMBEDDED_CONNECTIONS_MAX}: lower COUPON_WORKERS or COUPON_POOL_SIZE"
+        )
+        raise CannotServe(msg)
     log.info("starting the embedded PostgreSQL", data_dir=str(settings.data_dir))
     with EmbeddedPostgres(settings.data_dir) as postgres:
         asyncio.run(schema.migrate(postgres.url))

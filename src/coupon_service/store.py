@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 # takes the connection for dead.
 NETWORK_SECONDS_MAX = 5
 READY_SECONDS_MAX = 2
+CLOSE_SECONDS_MAX = 2
 
 # SQLSTATE classes that say the server cannot do it now, not that the statement
 # is wrong: connection (08), transaction rollback (40), resources (53), locks
@@ -111,7 +112,7 @@ class Store:
         statement_seconds_max: float,
     ) -> AsyncIterator[Self]:
         """Open a pool that connects when it is first needed, so a database may come later."""
-        async with asyncpg.create_pool(
+        pool = asyncpg.create_pool(
             database_url,
             min_size=0,
             max_size=pool_size,
@@ -120,7 +121,8 @@ class Store:
             init=_insist_on_durability,
             reset=_keep_session,
             server_settings=_session_settings(statement_seconds_max),
-        ) as pool:
+        )
+        async with pool_closed_in_time(pool):
             yield cls(pool, acquire_seconds_max=connect_seconds_max)
 
     @contextlib.asynccontextmanager
@@ -129,7 +131,7 @@ class Store:
         connection = await self._acquire(self._acquire_seconds_max)
         try:
             yield Session(connection, self._monotonic)
-        except (ConnectionLost, ClaimUncertain):
+        except ConnectionLost:
             # What cut this one has probably cut the idle ones too.
             await self._pool.expire_connections()
             raise
@@ -289,7 +291,7 @@ class Session:
         with self._statement():
             async with self._connection.transaction():
                 await self._connection.execute(queries.RAISE_CLAIM_EPOCH, campaign_id)
-                rows = await self._connection.fetch(queries.COUPONS_OF_CODES, codes)
+                rows = await self._connection.fetch(queries.COUPONS_OF_CODES, campaign_id, codes)
         return sorted(map(_coupon, rows), key=lambda coupon: coupon.sequence)
 
     @contextlib.contextmanager
@@ -351,6 +353,20 @@ def _session_settings(statement_seconds_max: float) -> dict[str, str]:
         "plan_cache_mode": "force_custom_plan",
         "statement_timeout": milliseconds,
     }
+
+
+@contextlib.asynccontextmanager
+async def pool_closed_in_time(pool: asyncpg.Pool) -> AsyncIterator[None]:
+    """Open a pool, and close it in the end without waiting long for statements that hang."""
+    await pool
+    try:
+        yield
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
 
 
 async def _insist_on_durability(connection: Connection) -> None:

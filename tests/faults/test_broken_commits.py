@@ -117,6 +117,23 @@ async def test_a_claim_that_waited_for_the_row_while_it_was_settled_is_stored_or
     assert_sound(found)
 
 
+async def test_settling_never_hands_out_somebody_else_s_coupon(
+    create: Create, far_store: Store, proxy: Proxy, connection: asyncpg.Connection
+) -> None:
+    other, campaign = await create(), await create()
+    issuer = _breaking_issuer(far_store, proxy)
+    victim = await issuer.issue(Claim(campaign_id=other.campaign_id, user_id="victim"))
+    taken = victim.coupon.code
+    draws = iter([[taken], random_codes(1)])
+    unlucky = make_issuer(far_store, draw_codes=lambda _count: next(draws))
+    proxy.matches = lambda chunk: b"INSERT" not in chunk and taken.encode() in chunk
+    proxy.breaking = Break.REQUEST_LOST
+    answer = await unlucky.issue(Claim(campaign_id=campaign.campaign_id))
+    assert proxy.broken_count == 1
+    assert (answer.coupon.campaign_id, answer.coupon.user_id) == (campaign.campaign_id, "")
+    assert_sound(await stored(connection, campaign.campaign_id))
+
+
 async def test_an_outcome_that_cannot_be_learnt_is_unknown_and_a_user_may_ask_again(
     create: Create,
     far_store: Store,

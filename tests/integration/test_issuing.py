@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -17,7 +17,7 @@ from support.stored import assert_sound, stored
 
 from coupon_service import queries
 from coupon_service.codes import random_codes
-from coupon_service.domain import Campaign, Claim, Issued
+from coupon_service.domain import Campaign, Claim, Issued, Sighting
 from coupon_service.errors import (
     CampaignEnded,
     CampaignNotFound,
@@ -314,6 +314,28 @@ async def test_a_user_left_over_when_the_last_coupons_are_granted_is_shown_the_o
     assert (granted.coupon.sequence, granted.already_issued) == (2, False)
     assert (own.coupon.user_id, own.coupon.sequence, own.already_issued) == ("a", 1, True)
     assert isinstance(refused, CampaignSoldOut)
+
+
+async def test_made_up_campaigns_leave_connections_for_real_claims(
+    create: Create, stores: AsyncExitStack, database_url: str
+) -> None:
+    campaign = await create()
+    store = await open_store(stores, database_url, pool_size=4)
+    issuer = make_issuer(store)
+    await issuer.issue(Claim(campaign_id=campaign.campaign_id))
+    in_use, most_in_use = 0, 0
+    read = store.campaign
+
+    async def counted(campaign_id: UUID) -> Sighting | None:
+        nonlocal in_use, most_in_use
+        in_use = store._pool.get_size() - store._pool.get_idle_size()
+        most_in_use = max(most_in_use, in_use)
+        return await read(campaign_id)
+
+    store.campaign = counted  # type: ignore[method-assign] # to look at the pool
+    answers = await _all(issuer, *[Claim(campaign_id=uuid4()) for _ in range(500)])
+    assert _kinds(answers) == ["CampaignNotFound"] * 500
+    assert most_in_use <= 2
 
 
 async def test_an_unknown_campaign_is_refused(issuer: Issuer) -> None:

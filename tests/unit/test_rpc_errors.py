@@ -274,11 +274,16 @@ def test_a_caller_s_own_text_puts_no_line_break_or_control_character_in_a_messag
     assert [each.description.isprintable() for each in bad.field_violations] == [True]
 
 
+def test_a_call_that_was_broken_off_may_be_made_again() -> None:
+    error = connect_error(ConnectError(Code.CANCELED, "Request was cancelled"))
+    assert error.code is Code.UNAVAILABLE
+    assert details(error)[0] == ErrorInfo(reason="STORAGE_UNAVAILABLE", domain="coupon.v1")
+
+
 @pytest.mark.parametrize(
     "error",
     [
         ConnectError(Code.UNIMPLEMENTED, "unary request has zero messages"),
-        ConnectError(Code.CANCELED, "Client disconnected"),
         ConnectError(Code.DEADLINE_EXCEEDED, "Request timed out"),
         connect_error(errors.CampaignSoldOut()),
         connect_error(INVALID),
