@@ -108,7 +108,7 @@ async def test_a_database_that_does_not_exist_is_one_line(
     databases: Databases, command: str
 ) -> None:
     arguments = ["--port", "0"] if command == "serve" else []
-    url = databases.server.replace(urlsplit(databases.server).path, "/nowhere", 1)
+    url = databases.url("nowhere")
     ended = await asyncio.to_thread(run_program, command, *arguments, database_url=url)
     assert_one_line(ended, 1, 'database "nowhere" does not exist')
 
