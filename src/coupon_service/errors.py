@@ -17,6 +17,10 @@ class Refused(Exception):
         return self.message
 
 
+class CallerGone(Exception):
+    """The caller has gone; nobody reads the answer."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FieldViolation:
     """A field of a request, and what is wrong with it in one sentence."""

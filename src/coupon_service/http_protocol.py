@@ -1,9 +1,13 @@
 """uvicorn's HTTP protocol, made to answer callers who offer an upgrade or send endless headers."""
 
+import asyncio
 import re
 from http import HTTPStatus
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from coupon_service.callers import EXTENSION
 
 HEAD_BYTES_MAX = 65_536
 REFUSED_SECONDS_MAX = 2
@@ -24,6 +28,11 @@ class CouponHttpProtocol(HttpToolsProtocol):
     _head_is_open = False
     _refused = False
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Offer the application to ask whether this connection is lost."""
+        super().connection_made(transport)
+        self._extensions = {EXTENSION: transport.is_closing}
+
     def data_received(self, data: bytes) -> None:
         """Take what arrived, without offers of an upgrade in the head."""
         if self._refused:
@@ -40,6 +49,7 @@ class CouponHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_is_open = True
         super().on_message_begin()
+        self.scope["extensions"] = self._extensions
 
     def on_headers_complete(self) -> None:
         """Stop counting."""

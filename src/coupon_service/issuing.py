@@ -9,8 +9,9 @@ from coupon_service.codes import random_codes
 from coupon_service.domain import Claim, Issued
 from coupon_service.errors import CampaignNotStarted, OutcomeUnknown, Overloaded
 from coupon_service.gate import Gate
-from coupon_service.line import Line, Rules, Waiting
+from coupon_service.line import Line, Rules
 from coupon_service.store import Store
+from coupon_service.waiting import Waiting
 
 
 class Issuer:
@@ -45,13 +46,14 @@ class Issuer:
         self._lines: dict[UUID, Line] = {}
         self._serving: set[asyncio.Task[None]] = set()
 
-    async def issue(self, claim: Claim) -> Issued:
+    async def issue(self, claim: Claim, is_gone: Callable[[], bool] = bool) -> Issued:
         """Issue a coupon, or return the one that the claim's user has already.
 
-        Returns only what is durably stored.
+        Returns only what is durably stored. `is_gone` tells whether the caller has
+        gone; it is asked before the claim's transaction begins.
 
         Raises:
-            CampaignNotFound, IssueRefused, TimeoutError: nothing was issued.
+            CampaignNotFound, IssueRefused, TimeoutError, CallerGone: nothing was issued.
             StorageUnavailable: nothing was issued, or the claim has a user_id and
                 a repeat returns what was.
             OutcomeUnknown: an anonymous coupon may have been issued.
@@ -59,7 +61,7 @@ class Issuer:
                 the claim has a user_id and a repeat returns what was.
         """
         self._refuse_at_the_gate(claim)
-        waiting = self._join(claim)
+        waiting = self._join(claim, is_gone)
         try:
             answer = await waiting.answer
         except asyncio.CancelledError:
@@ -84,11 +86,11 @@ class Issuer:
         if not claim.user_id or isinstance(refusal, CampaignNotStarted):
             raise refusal
 
-    def _join(self, claim: Claim) -> Waiting:
+    def _join(self, claim: Claim, is_gone: Callable[[], bool]) -> Waiting:
         line = self._lines.get(claim.campaign_id) or self._open_line(claim.campaign_id)
         if len(line.queue) >= self._queue_limit:
             raise Overloaded
-        waiting = Waiting(claim, asyncio.get_running_loop().create_future())
+        waiting = Waiting(claim, asyncio.get_running_loop().create_future(), is_gone)
         line.queue.append(waiting)
         return waiting
 

@@ -15,24 +15,24 @@ from uuid import UUID
 
 import structlog
 
-from coupon_service.domain import Claim, Coupon, Issued, Sighting
+from coupon_service.domain import Coupon, Issued, Sighting
 from coupon_service.errors import (
     CampaignNotFound,
     CampaignSoldOut,
-    OutcomeUnknown,
     Overloaded,
     StorageUnavailable,
 )
 from coupon_service.gate import Gate, refusal_seen
-from coupon_service.store import (
+from coupon_service.session import (
     ClaimUncertain,
     CodeTaken,
     ConnectionLost,
     Granted,
     Session,
-    Store,
     UserTaken,
 )
+from coupon_service.store import Store
+from coupon_service.waiting import Place, Waiting, callers_of, fail_all, mark_begun
 
 log = structlog.get_logger(__name__)
 
@@ -40,52 +40,6 @@ log = structlog.get_logger(__name__)
 # issued to the same user, the epoch was raised, the campaign opened.
 ATTEMPTS_MAX = 20
 SETTLE_PAUSE_SECONDS = 0.1
-
-
-@dataclass(eq=False, slots=True)
-class Waiting:
-    """A claim in line, and where its caller waits for the answer.
-
-    A refusal is an answer like any other, so that none is reported as lost when
-    the caller has gone.
-    """
-
-    claim: Claim
-    answer: asyncio.Future[Issued | Exception]
-    # Set while a transaction that may grant the claim is under way.
-    begun: bool = False
-
-    def is_wanted(self, now: float) -> bool:
-        """Tell whether the caller is still there in time; tell it if it is too late."""
-        if self.claim.deadline is not None and now >= self.claim.deadline:
-            self.fail(TimeoutError("the deadline passed before the claim's turn came"))
-        return not self.answer.done()
-
-    def give(self, answer: Issued | Exception) -> None:
-        """Answer the caller, if it is still there."""
-        if not self.answer.done():
-            self.answer.set_result(answer)
-
-    def fail(self, error: Exception) -> None:
-        """Answer that it went wrong: unknown, if an anonymous coupon may have been issued."""
-        self.give(OutcomeUnknown() if self.begun and not self.claim.user_id else error)
-
-
-@dataclass(eq=False, slots=True)
-class Place:
-    """A coupon that a group asks for: its code, and the callers who are to get it.
-
-    They are several when the same user asks more than once at the same time.
-    """
-
-    code: str
-    user_id: str
-    callers: list[Waiting]
-
-    def grant(self, coupon: Coupon) -> None:
-        """Give the coupon to the first caller, and show it to the others."""
-        for i, caller in enumerate(self.callers):
-            caller.give(Issued(coupon=coupon, already_issued=i > 0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +69,7 @@ class Line:
                 await self._serve_group()
         finally:
             # Nothing is left unless serving itself was cancelled.
-            _fail(self._take(len(self.queue)), StorageUnavailable())
+            fail_all(self._take(len(self.queue)), StorageUnavailable())
 
     async def _serve_group(self) -> None:
         group: list[Waiting] = []
@@ -131,15 +85,15 @@ class Line:
                         group = await self._attempt(session, group)
                 if not group:
                     return
-            _fail(group, Overloaded())
+            fail_all(group, Overloaded())
         except asyncio.CancelledError:
-            _fail(group, StorageUnavailable())
+            fail_all(group, StorageUnavailable())
             raise
         except (CampaignNotFound, StorageUnavailable) as exc:
-            _fail(group or self._take(len(self.queue)), exc)
+            fail_all(group or self._take(len(self.queue)), exc)
         except Exception as exc:  # whatever it is, the callers must get an answer
             log.exception("issuing failed", campaign_id=str(self.campaign_id))
-            _fail(group or self._take(len(self.queue)), exc)
+            fail_all(group or self._take(len(self.queue)), exc)
 
     async def _meet(self) -> None:
         """Look at a campaign that is new to this process, in one of the turns for reads.
@@ -239,16 +193,16 @@ class Line:
     ) -> Granted | None:
         codes = [place.code for place in places]
         user_ids = [place.user_id for place in places]
-        _mark_begun(places, begun=True)
+        mark_begun(places, begun=True)
         try:
             granted = await session.claim(self.campaign_id, claim_epoch, codes, user_ids)
         except ClaimUncertain:
             raise
         except Exception:
-            _mark_begun(places, begun=False)
+            mark_begun(places, begun=False)
             raise
         if granted is None:
-            _mark_begun(places, begun=False)
+            mark_begun(places, begun=False)
         return granted
 
     async def _hand_out(
@@ -266,7 +220,7 @@ class Line:
                     issue_time=granted.issue_time,
                 )
             )
-        left_over = _callers(places[granted.count :])
+        left_over = callers_of(places[granted.count :])
         for waiting in left_over:
             waiting.begun = False
         return await self._refuse(session, left_over, CampaignSoldOut())
@@ -300,7 +254,7 @@ class Line:
         )
         stored = await self._stored(places)
         if stored is None:
-            for waiting in _callers(places):
+            for waiting in callers_of(places):
                 waiting.fail(StorageUnavailable())
             return []
         self._rules.gate.forget(self.campaign_id)
@@ -312,31 +266,17 @@ class Line:
                 place.grant(coupon)
             else:
                 lacking.append(place)
-        _mark_begun(lacking, begun=False)
-        return _callers(lacking)
+        mark_begun(lacking, begun=False)
+        return callers_of(lacking)
 
     async def _stored(self, places: list[Place]) -> dict[str, Coupon] | None:
         """Return which of the places' coupons are stored, or None if that cannot be learnt."""
         codes = [place.code for place in places]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._rules.settle_seconds_max):
-                while self._wanted(_callers(places)):
+                while self._wanted(callers_of(places)):
                     with contextlib.suppress(StorageUnavailable):
                         coupons = await self._rules.store.settle(self.campaign_id, codes)
                         return {coupon.code: coupon for coupon in coupons}
                     await asyncio.sleep(SETTLE_PAUSE_SECONDS)
         return None
-
-
-def _callers(places: Iterable[Place]) -> list[Waiting]:
-    return [caller for place in places for caller in place.callers]
-
-
-def _mark_begun(places: Iterable[Place], *, begun: bool) -> None:
-    for caller in _callers(places):
-        caller.begun = begun
-
-
-def _fail(group: Iterable[Waiting], error: Exception) -> None:
-    for waiting in group:
-        waiting.fail(error)

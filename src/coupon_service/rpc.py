@@ -4,7 +4,7 @@ import asyncio
 
 from connectrpc.request import RequestContext
 
-from coupon_service import parsing, replies
+from coupon_service import callers, parsing, replies
 from coupon_service.errors import CampaignNotFound
 from coupon_service.gen.coupon.v1.coupon_connect import CouponService
 from coupon_service.gen.coupon.v1.coupon_pb import (
@@ -63,5 +63,5 @@ class CouponRpcs(CouponService):
     ) -> IssueCouponResponse:
         """Issue a coupon, or show the one that the user has."""
         claim = parsing.claim(request, ctx.timeout_ms)
-        issued = await self._issuer.issue(claim)
+        issued = await self._issuer.issue(claim, callers.is_gone.get())
         return replies.issued(issued)

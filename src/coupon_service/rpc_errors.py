@@ -64,6 +64,8 @@ def connect_error(error: Exception, *, method: str = "") -> ConnectError:
             return _refusal(error, *row)
         case ConnectError():
             return _of_the_protocol(error)
+        case errors.CallerGone():
+            return ConnectError(Code.CANCELED, str(error))
         case TimeoutError():
             return ConnectError(Code.DEADLINE_EXCEEDED, "The deadline passed.")
         case _:

@@ -25,6 +25,7 @@ from coupon_service.supervisor import Supervisor, WorkersFailed
 
 log = structlog.get_logger(__name__)
 
+APPLICATION = "coupon_service.app:create_app"
 LISTEN_BACKLOG = 4096
 READY_POLL_SECONDS = 0.05
 # A few of its 200 stay free for whoever looks after it.
@@ -35,8 +36,10 @@ class CannotServe(Exception):
     """The service cannot start; the message is one sentence for the operator."""
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, application: str = APPLICATION) -> None:
     """Run the service until SIGTERM or SIGINT.
+
+    `application` names the factory of the workers' ASGI application.
 
     Raises:
         CannotServe, EmbeddedPostgresError: it could not start.
@@ -51,7 +54,7 @@ def serve(settings: Settings) -> None:
         database_url = stack.enter_context(_database(settings))
         _export(settings, database_url)
         _announce(settings, listener)
-        _run_workers(settings, listener)
+        _run_workers(settings, listener, application)
         # It is stopping already; a second signal must not break that off.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
@@ -139,9 +142,9 @@ def _export(settings: Settings, database_url: str) -> None:
     os.environ.update({f"{ENV_PREFIX}{name}".upper(): str(chosen[name]) for name in chosen})
 
 
-def _run_workers(settings: Settings, listener: socket.socket) -> None:
+def _run_workers(settings: Settings, listener: socket.socket, application: str) -> None:
     supervisor = Supervisor(
-        _uvicorn_config(settings),
+        _uvicorn_config(settings, application),
         listener,
         count=settings.workers,
         stop_seconds_max=settings.shutdown_seconds_max,
@@ -153,9 +156,9 @@ def _run_workers(settings: Settings, listener: socket.socket) -> None:
         raise CannotServe(msg) from exc
 
 
-def _uvicorn_config(settings: Settings) -> uvicorn.Config:
+def _uvicorn_config(settings: Settings, application: str) -> uvicorn.Config:
     return uvicorn.Config(
-        "coupon_service.app:create_app",
+        application,
         factory=True,
         loop="uvloop",
         http=CouponHttpProtocol,

@@ -452,6 +452,34 @@ async def test_racing_processes_with_repeats_and_leavers_stay_exact(
     assert {type(answer) for answer in answers} <= allowed
 
 
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+async def test_racing_processes_stay_exact_whatever_isolation_is_the_database_s_default(
+    isolation: str,
+    create: Create,
+    stores: AsyncExitStack,
+    connection: asyncpg.Connection,
+    database_url: str,
+) -> None:
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(
+        f"ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'"
+    )
+    campaign = await create(limit=100)
+    issuers = [make_issuer(await open_store(stores, database_url), group_limit=10) for _ in "ab"]
+    claims = [Claim(campaign_id=campaign.campaign_id)] * 100
+    async with row_locked(connection, campaign.campaign_id):
+        calling = [asyncio.create_task(_all(issuer, *claims)) for issuer in issuers]
+        # Of these two the second finds the row changed when it gets it.
+        await until_statements_wait(database_url, 2)
+    answers = [answer for each in await asyncio.gather(*calling) for answer in each]
+    found = await stored(connection, campaign.campaign_id)
+
+    assert _kinds(answers) == ["CampaignSoldOut"] * 100 + ["Issued"] * 100
+    assert sorted(a.coupon.code for a in answers if isinstance(a, Issued)) == sorted(found.codes)
+    assert found.issued_count == 100
+    assert_sound(found)
+
+
 async def test_no_query_is_made_for_refusals_that_are_known(
     create: Create, store: Store, connection: asyncpg.Connection
 ) -> None:

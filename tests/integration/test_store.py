@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from conftest import open_store
 from support.databases import Databases
 from support.locks import until_statements_wait
+from support.proxy import Break, proxied
 
 from coupon_service.codes import random_codes
 from coupon_service.domain import Campaign, NewCampaign
 from coupon_service.errors import StorageUnavailable
 from coupon_service.schema import SchemaState
-from coupon_service.store import CodeTaken, Granted, Store, UserTaken
+from coupon_service.session import CodeTaken, Granted, UserTaken
+from coupon_service.store import Store
 
 Create = Callable[..., Awaitable[Campaign]]
 NOW = datetime.now(UTC)
@@ -30,6 +34,13 @@ async def _claim(
             codes or random_codes(len(user_ids)),
             user_ids,
         )
+
+
+async def _server_pids(store: Store, count: int) -> set[int]:
+    """Lend so many connections at once, and return which sessions of the server they are."""
+    async with AsyncExitStack() as lent:
+        sessions = [await lent.enter_async_context(store.session()) for _ in range(count)]
+        return {session._connection.get_server_pid() for session in sessions}
 
 
 async def test_a_campaign_is_read_as_it_was_created(store: Store) -> None:
@@ -173,6 +184,22 @@ async def test_a_read_over_a_connection_that_died_idle_is_made_again(
         seen = await store.campaign(campaign.campaign_id)
         assert seen is not None
         assert seen.campaign == campaign
+
+
+async def test_when_one_connection_turns_out_to_be_broken_no_older_one_is_used_again(
+    create: Create, stores: AsyncExitStack, database_url: str
+) -> None:
+    campaign = await create()
+    proxy = await stores.enter_async_context(proxied(database_url))
+    far_store = await open_store(stores, proxy.url, pool_size=4)
+    older = await _server_pids(far_store, 4)
+    assert await _server_pids(far_store, 4) == older
+
+    proxy.breaking, proxy.matches = Break.REQUEST_LOST, lambda _chunk: True
+    assert await far_store.campaign(campaign.campaign_id) is not None
+    newer = await _server_pids(far_store, 4)
+    assert proxy.broken_count == 1
+    assert (len(older), len(newer), older & newer) == (4, 4, set())
 
 
 async def test_a_database_that_is_away_is_told_as_unavailable(

@@ -51,9 +51,8 @@ def reached_from(module: str) -> set[str]:
 
 
 def test_the_sources_are_found() -> None:
-    assert {"app", "codes", "domain", "errors", "gate", "issuing", "line", "queries", "rpc"} < (
-        MODULES.keys()
-    )
+    within = {"issuing", "line", "waiting", "gate", "store", "session", "queries"}
+    assert within | {"app", "codes", "domain", "errors", "rpc"} < MODULES.keys()
 
 
 @pytest.mark.parametrize("module", ["codes", "domain", "errors"])
@@ -76,7 +75,8 @@ def test_queries_import_nothing() -> None:
 
 
 def test_the_database_driver_is_known_to_few() -> None:
-    assert users_of("asyncpg") - {"store", "schema", "changes", "server", "cli"} == set()
+    few = {"store", "session", "schema", "changes", "server", "cli"}
+    assert users_of("asyncpg") - few == set()
 
 
 def test_the_command_line_knows_the_database_driver_only_in_migrate() -> None:
@@ -96,7 +96,7 @@ def test_the_wire_is_known_only_to_its_border(package: str) -> None:
     assert users_of(package) - border == set()
 
 
-@pytest.mark.parametrize("module", ["issuing", "line"])
+@pytest.mark.parametrize("module", ["issuing", "line", "waiting"])
 def test_issuing_reaches_nothing_that_is_above_it(module: str) -> None:
     above = {name for name in MODULES if name.startswith("rpc")} | {
         "app",
@@ -111,12 +111,14 @@ def test_issuing_reaches_nothing_that_is_above_it(module: str) -> None:
     assert reached_from(module) & above == set()
 
 
-def test_the_store_reaches_nothing_of_issuing() -> None:
-    assert reached_from("store") & {"gate", "line", "issuing"} == set()
+@pytest.mark.parametrize("module", ["store", "session"])
+def test_the_store_reaches_nothing_of_issuing(module: str) -> None:
+    assert reached_from(module) & {"gate", "waiting", "line", "issuing"} == set()
 
 
-def test_the_gate_reaches_only_domain_and_errors() -> None:
-    assert reached_from("gate") == {"domain", "errors"}
+@pytest.mark.parametrize("module", ["gate", "waiting"])
+def test_the_gate_and_those_in_line_reach_only_domain_and_errors(module: str) -> None:
+    assert reached_from(module) == {"domain", "errors"}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

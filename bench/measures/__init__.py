@@ -1,0 +1,1 @@
+"""The measures, one module for each subject; `MEASURES` names them by row."""

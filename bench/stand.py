@@ -1,0 +1,164 @@
+"""The stand that measurements run on: one PostgreSQL, and servers as they are needed."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import psutil
+
+from coupon_service import schema
+from coupon_service.domain import COUPON_LIMIT_MAX, NewCampaign
+from coupon_service.embedded import EmbeddedPostgres
+from coupon_service.server import APPLICATION
+from coupon_service.store import Store
+
+EMPTY = "bench.yardsticks:create_empty_app"
+REFUSING = "bench.yardsticks:create_refusing_app"
+PLAIN = "bench.yardsticks:create_plain_app"
+ISSUING = APPLICATION
+
+READY_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 60
+ISSUE_PATH = "/coupon.v1.CouponService/IssueCoupon"
+GET_PATH = "/coupon.v1.CouponService/GetCampaign"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Server:
+    """A running server: the service's supervisor and its workers."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that answer requests."""
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the workers have used so far."""
+        return sum(sum(worker.cpu_times()[:2]) for worker in self.workers())
+
+
+class Stand:
+    """One PostgreSQL with one migrated database, and a folder for what is passing."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        self.folder = folder
+        self.database_url = database_url
+
+    @contextlib.contextmanager
+    def server(self, application: str, **settings: object) -> Iterator[Server]:
+        """Run an application on a free port, with one worker unless `settings` say otherwise.
+
+        Raises:
+            RuntimeError: it did not become ready; the message has its log.
+        """
+        log_path = self.folder / f"{application.partition(':')[2]}-{time.monotonic_ns()}.log"
+        chosen = {"database_url": self.database_url, "port": 0, "log_format": "json", **settings}
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 # this program, and names of ours
+                [sys.executable, "-m", "bench.serve", application],
+                env=_environment(chosen),
+                stderr=log,
+            )
+        try:
+            yield Server(url=_ready_url(process, log_path), process=process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_SECONDS_MAX)
+
+    def campaign(
+        self, *, coupon_limit: int = COUPON_LIMIT_MAX, starts_in_seconds: float = -1
+    ) -> str:
+        """Create a campaign, and return its id."""
+        return asyncio.run(self._create_campaign(coupon_limit, starts_in_seconds))
+
+    async def _create_campaign(self, coupon_limit: int, starts_in_seconds: float) -> str:
+        # The stand's PostgreSQL is on this host, so this clock is the database's.
+        start_time = datetime.now(UTC) + timedelta(seconds=starts_in_seconds)
+        new = NewCampaign(name="bench", coupon_limit=coupon_limit, start_time=start_time)
+        async with self.store() as store:
+            return str((await store.create_campaign(new)).campaign.campaign_id)
+
+    def store(self, *, pool_size: int = 10) -> contextlib.AbstractAsyncContextManager[Store]:
+        """Open a store of this process's own."""
+        return Store.open(
+            self.database_url, pool_size=pool_size, connect_seconds_max=30, statement_seconds_max=60
+        )
+
+    def sql(self, query: str, *values: object) -> list[asyncpg.Record]:
+        """Run one statement as the database's superuser, without a time limit."""
+
+        async def run() -> list[asyncpg.Record]:
+            connection = await asyncpg.connect(self.database_url)
+            try:
+                return await connection.fetch(query, *values)
+            finally:
+                await connection.close()
+
+        return asyncio.run(run())
+
+    def issued_count(self, campaign_id: str) -> int:
+        """Return how many coupons of a campaign are stored."""
+        (row,) = self.sql("SELECT count(*) FROM coupon WHERE campaign_id = $1", campaign_id)
+        return int(row["count"])
+
+    def transactions(self) -> int:
+        """Return how many transactions the database has run so far, this one left out."""
+        (row,) = self.sql(
+            "SELECT xact_commit + xact_rollback AS count FROM pg_stat_database"
+            " WHERE datname = current_database()"
+        )
+        return int(row["count"])
+
+    def postgres_cpu_seconds(self) -> float:
+        """Return the processor time that PostgreSQL's processes have used so far."""
+        (row,) = self.sql("SELECT pg_backend_pid() AS pid")
+        (row,) = self.sql("SELECT setting FROM pg_settings WHERE name = 'data_directory'")
+        postmaster = psutil.Process(int(Path(row["setting"], "postmaster.pid").read_text().split()[0]))
+        total = sum(postmaster.cpu_times()[:4])  # those that have ended are in its own figures
+        for child in postmaster.children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += sum(child.cpu_times()[:2])
+        return total
+
+
+@contextlib.contextmanager
+def stand() -> Iterator[Stand]:
+    """Start a PostgreSQL with default settings in a passing folder, and end it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="coupon-bench-"))
+    folder.chmod(0o711)  # for root, PostgreSQL runs under another account
+    try:
+        with EmbeddedPostgres(folder / "data") as postgres:
+            asyncio.run(schema.migrate(postgres.url))
+            yield Stand(folder, postgres.url)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _environment(settings: dict[str, object]) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("COUPON_")}
+    return inherited | {f"COUPON_{k.upper()}": str(v) for k, v in settings.items()}
+
+
+def _ready_url(process: subprocess.Popen[bytes], log_path: Path) -> str:
+    give_up_at = time.monotonic() + READY_SECONDS_MAX
+    while process.poll() is None and time.monotonic() < give_up_at:
+        for line in log_path.read_text().splitlines():
+            if '"event": "ready"' in line:
+                return str(json.loads(line)["url"])
+        time.sleep(0.02)
+    raise RuntimeError(f"the server did not become ready:\n{log_path.read_text()}")
