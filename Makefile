@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+BENCH_STAMP := $(VENV)/.set-up-bench
 GEN := src/coupon_service/gen
 PYTEST_ARGS ?=
 
@@ -19,6 +20,8 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
 		printf '  make %-12s %s\n' "$$name" "$$what"; done
 
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+
 .PHONY: setup
 setup: $(STAMP) ## make the virtual environment in .venv, with all that is needed
 
@@ -30,7 +33,7 @@ $(STAMP): requirements/dev.txt
 	fi; \
 	echo "Setting up $(VENV) with $$($$python --version); this takes about a minute."; \
 	$$python -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(INSTALL) -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
@@ -77,18 +80,28 @@ migration: $(STAMP) ## draft a migration from tables.py: make migration name="wh
 	number=$$($(BIN)/python -c "print(format(int('$${last%%_*}') + 1, '04'))"); \
 	$(BIN)/alembic revision --autogenerate --rev-id "$$number" -m "$(name)"
 
+# What draws the charts is large, so only this target installs it.
+$(BENCH_STAMP): $(STAMP) requirements/bench.txt
+	@$(INSTALL) -r requirements/bench.txt
+	@touch $@
+
+.PHONY: bench
+bench: $(BENCH_STAMP) ## set up what is missing, then measure: make bench ARGS="--help"
+	@exec $(BIN)/python -m bench $(ARGS)
+
 .PHONY: format
 format: $(STAMP) ## format the code and mend what lint can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .PHONY: lock
 lock: $(STAMP) ## pin the newest versions of all dependencies, with hashes
-	@$(LOCK) --upgrade --group dev -o requirements/dev.txt
-	@$(LOCK) --upgrade -c requirements/dev.txt -o requirements/runtime.txt
+	@$(LOCK) --upgrade pyproject.toml --group dev -o requirements/dev.txt
+	@$(LOCK) --upgrade pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
+	@$(LOCK) --upgrade --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 .PHONY: clean
 clean: ## remove the virtual environment and everything that was built

@@ -20,6 +20,7 @@ class Target:
         return value >= self.number if self.kind == "min" else value <= self.number
 
     def __str__(self) -> str:
+        """Return it as it is written: "≥ 0.85"."""
         return f"{'≥' if self.kind == 'min' else '≤'} {self.number:g}"
 
 

@@ -42,10 +42,12 @@ class Latencies:
     """Latencies at a constant arrival rate, in milliseconds, by percentile (50 to 99.99).
 
     They are counted from when a request was due, not from when it could be sent.
+    `per_second` is the rate that was kept.
     """
 
     milliseconds: dict[str, float]
     requests: int
+    per_second: float
 
 
 def missing_tools() -> list[str]:
@@ -108,6 +110,7 @@ def issue_at_a_rate(
             for name, value in report["latencyPercentiles"].items()
         },
         requests=statuses["200"],
+        per_second=report["summary"]["requestsPerSec"],
     )
 
 
@@ -117,15 +120,20 @@ def run_oha(
     """Call IssueCoupon at a constant arrival rate, and return what oha reports.
 
     Raises:
-        LoadFailed: oha failed.
+        LoadFailed: oha failed, or a call got no answer.
     """
+    # A number of requests and not a time: at the end of a time oha drops the calls that
+    # wait for an answer, which are the slow ones.
+    calls = round(per_second * seconds)
     output = _run(
         ["oha", "--no-tui", "--output-format", "json", "--latency-correction"],
-        ["--disable-compression", "-q", str(per_second), "-z", f"{seconds}s"],
+        ["--disable-compression", "-q", str(per_second), "-n", str(calls), "-t", "30s"],
         ["-c", str(connections), "-m", "POST", "-T", "application/json"],
         ["-d", json.dumps({"campaignId": campaign_id}), url + ISSUE_PATH],
     )
     report: dict[str, Any] = json.loads(output)
+    if broken := report["errorDistribution"]:
+        raise LoadFailed(f"not every call was answered: {broken}")
     return report
 
 

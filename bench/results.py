@@ -3,8 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,35 @@ from bench.options import Options
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
-    """Figures, the options they were measured with, and what they were measured on."""
+    """Figures, the options they were measured with, when, and on what machine."""
 
-    figures: list[Figure]
-    options: dict[str, int]
-    machine: dict[str, Any]
+    options: Options
     measured_at: str
+    machine: dict[str, Any]
+    figures: list[Figure] = field(default_factory=list)
 
 
-def write(figures: Iterable[Figure], path: Path, options: Options) -> None:
-    """Write figures as a file, which replaces the one of the run before."""
+def begin(options: Options) -> Results:
+    """Return the results of a run that begins now; its figures are appended as they come."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Results(options=options, measured_at=now, machine=machine())
+
+
+def machine() -> dict[str, Any]:
+    """Return what is measured on, and how busy it is already."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def write(results: Results, path: Path) -> None:
+    """Write results to a file, which replaces that of the run before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(as_json(figures, options), ensure_ascii=False, indent=2)
+    text = json.dumps(as_json(results), ensure_ascii=False, indent=2)
     path.write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -37,12 +53,12 @@ def read(path: Path) -> Results:
     return of_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def as_json(figures: Iterable[Figure], options: Options) -> dict[str, Any]:
-    """Return the figures, their options and the machine as JSON's types."""
+def as_json(results: Results) -> dict[str, Any]:
+    """Return results as JSON's types."""
     return {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "options": asdict(options),
+        "measured_at": results.measured_at,
+        "machine": results.machine,
+        "options": asdict(results.options),
         "figures": [
             {
                 "row": figure.row,
@@ -54,13 +70,13 @@ def as_json(figures: Iterable[Figure], options: Options) -> dict[str, Any]:
                 "reached": figure.is_reached,
                 "beside": figure.beside,
             }
-            for figure in figures
+            for figure in results.figures
         ],
     }
 
 
 def of_json(saved: dict[str, Any]) -> Results:
-    """Return what `as_json` was given, from what it returned."""
+    """Return the results of which this is the JSON."""
     figures = [
         Figure(
             row=each["row"],
@@ -73,10 +89,10 @@ def of_json(saved: dict[str, Any]) -> Results:
         for each in saved["figures"]
     ]
     return Results(
-        figures=figures,
-        options=saved["options"],
-        machine=saved["machine"],
+        options=Options(**saved["options"]),
         measured_at=saved["measured_at"],
+        machine=saved["machine"],
+        figures=figures,
     )
 
 
@@ -86,14 +102,3 @@ def _target(text: str) -> Target | None:
         return None
     sign, _, number = text.partition(" ")
     return Target(kind="min" if sign == "≥" else "max", number=float(number))
-
-
-def machine() -> dict[str, Any]:
-    """Return what the figures were measured on."""
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processors": os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "python": platform.python_version(),
-        "load_before": os.getloadavg()[0],
-    }

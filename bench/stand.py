@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
 
-from coupon_service import schema
+from coupon_service import migrating
 from coupon_service.domain import COUPON_LIMIT_MAX, NewCampaign
 from coupon_service.embedded import EmbeddedPostgres
 from coupon_service.server import APPLICATION
@@ -33,6 +34,12 @@ READY_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
 ISSUE_PATH = "/coupon.v1.CouponService/IssueCoupon"
 GET_PATH = "/coupon.v1.CouponService/GetCampaign"
+
+MAINTENANCE_DATABASE = "postgres"
+SESSIONS = "SELECT FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'"
+TRANSACTIONS = (
+    "SELECT xact_commit + xact_rollback AS count FROM pg_stat_database WHERE datname = $1"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +67,21 @@ class Stand:
         self.database_url = database_url
 
     @contextlib.contextmanager
+    def database(self, name: str) -> Iterator["Stand"]:
+        """Lend another database of the same PostgreSQL, migrated and empty; drop it afterwards."""
+        self.sql(f"CREATE DATABASE {name}")
+        try:
+            other = self._beside(name)
+            asyncio.run(migrating.migrate(other.database_url))
+            yield other
+        finally:
+            self.sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _beside(self, name: str) -> "Stand":
+        url = urlsplit(self.database_url)._replace(path=f"/{name}")
+        return Stand(self.folder, url.geturl())
+
+    @contextlib.contextmanager
     def server(self, application: str, **settings: object) -> Iterator[Server]:
         """Run an application on a free port, with one worker unless `settings` say otherwise.
 
@@ -71,7 +93,7 @@ class Stand:
         with log_path.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 # this program, and names of ours
                 [sys.executable, "-m", "bench.serve", application],
-                env=_environment(chosen),
+                env=environment(chosen),
                 stderr=log,
             )
         try:
@@ -111,24 +133,41 @@ class Stand:
 
         return asyncio.run(run())
 
-    def issued_count(self, campaign_id: str) -> int:
-        """Return how many coupons of a campaign are stored."""
-        (row,) = self.sql("SELECT count(*) FROM coupon WHERE campaign_id = $1", campaign_id)
+    def issued_count(self, campaign_id: str, *, after_sequence: int = 0) -> int:
+        """Return how many coupons of a campaign are stored, or how many after one."""
+        (row,) = self.sql(
+            "SELECT count(*) FROM coupon WHERE campaign_id = $1 AND sequence > $2",
+            campaign_id,
+            after_sequence,
+        )
         return int(row["count"])
 
     def transactions(self) -> int:
-        """Return how many transactions the database has run so far, this one left out."""
-        (row,) = self.sql(
-            "SELECT xact_commit + xact_rollback AS count FROM pg_stat_database"
-            " WHERE datname = current_database()"
-        )
+        """Return how many transactions the database has run, when nobody is connected any more.
+
+        Sessions say how many theirs were up to ten seconds late, but always before they
+        end. It is asked from another database, so that asking does not count.
+
+        Raises:
+            TimeoutError: somebody stays connected.
+        """
+        name = urlsplit(self.database_url).path.removeprefix("/")
+        elsewhere = self._beside(MAINTENANCE_DATABASE)
+        give_up_at = time.monotonic() + STOP_SECONDS_MAX
+        while elsewhere.sql(SESSIONS, name):
+            if time.monotonic() > give_up_at:
+                raise TimeoutError(f"the database {name} is still in use")
+            time.sleep(0.05)
+        (row,) = elsewhere.sql(TRANSACTIONS, name)
         return int(row["count"])
 
     def postgres_cpu_seconds(self) -> float:
         """Return the processor time that PostgreSQL's processes have used so far."""
         (row,) = self.sql("SELECT pg_backend_pid() AS pid")
         (row,) = self.sql("SELECT setting FROM pg_settings WHERE name = 'data_directory'")
-        postmaster = psutil.Process(int(Path(row["setting"], "postmaster.pid").read_text().split()[0]))
+        postmaster = psutil.Process(
+            int(Path(row["setting"], "postmaster.pid").read_text().split()[0])
+        )
         total = sum(postmaster.cpu_times()[:4])  # those that have ended are in its own figures
         for child in postmaster.children():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -143,13 +182,14 @@ def stand() -> Iterator[Stand]:
     folder.chmod(0o711)  # for root, PostgreSQL runs under another account
     try:
         with EmbeddedPostgres(folder / "data") as postgres:
-            asyncio.run(schema.migrate(postgres.url))
+            asyncio.run(migrating.migrate(postgres.url))
             yield Stand(folder, postgres.url)
     finally:
         shutil.rmtree(folder)
 
 
-def _environment(settings: dict[str, object]) -> dict[str, str]:
+def environment(settings: dict[str, object]) -> dict[str, str]:
+    """Return the environment for a service with these settings and no others."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("COUPON_")}
     return inherited | {f"COUPON_{k.upper()}": str(v) for k, v in settings.items()}
 

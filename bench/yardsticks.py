@@ -11,8 +11,8 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 
-from coupon_service import logs, parsing, replies
-from coupon_service.app import App
+from coupon_service import parsing, replies
+from coupon_service.app import App, create_app
 from coupon_service.codes import random_codes
 from coupon_service.domain import Claim, Coupon, Issued
 from coupon_service.errors import CampaignNotFound, CampaignSoldOut
@@ -28,7 +28,6 @@ from coupon_service.gen.coupon.v1.coupon_pb import (
 from coupon_service.gen.google.rpc.error_details_pb import ErrorInfo
 from coupon_service.issuing import Issuer
 from coupon_service.rpc_errors import DOMAIN
-from coupon_service.settings import Settings
 from coupon_service.store import Store
 
 ANSWER = IssueCouponResponse(
@@ -102,22 +101,16 @@ async def issue_plainly(store: Store, claim: Claim) -> Issued:
     return Issued(coupon=coupon, already_issued=False)
 
 
-def _app(rpcs: type[EmptyRpcs | RefusingRpcs | PlainRpcs]) -> App:
-    settings = Settings()
-    logs.configure(settings)
-    return App(settings, rpcs)
-
-
 def create_empty_app() -> App:
     """Build the application that only answers."""
-    return _app(EmptyRpcs)
+    return create_app(EmptyRpcs)
 
 
 def create_refusing_app() -> App:
     """Build the application that only refuses."""
-    return _app(RefusingRpcs)
+    return create_app(RefusingRpcs)
 
 
 def create_plain_app() -> App:
     """Build the application that issues with one transaction for each claim."""
-    return _app(PlainRpcs)
+    return create_app(PlainRpcs)

@@ -95,18 +95,18 @@ def migrate() -> None:
     # Imported only here: the client commands must not wait for Alembic.
     import asyncpg  # noqa: PLC0415
 
-    from coupon_service import schema  # noqa: PLC0415
+    from coupon_service import migrating  # noqa: PLC0415
 
     database_url = _settings().database_url
     if database_url is None:
         msg = "COUPON_DATABASE_URL is not set; it names the database to migrate"
         raise click.UsageError(msg)
     try:
-        asyncio.run(schema.migrate(database_url))
+        asyncio.run(migrating.migrate(database_url))
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
         msg = f"cannot migrate the database: {str(exc) or type(exc).__name__}"
         raise Failure(msg) from exc
-    except schema.UnfitDatabase as exc:
+    except migrating.UnfitDatabase as exc:
         msg = f"cannot migrate the database: {exc}"
         raise Failure(msg) from exc
     click.echo("The database has the newest schema.")

@@ -1,8 +1,14 @@
-"""The wire formats: connectrpc's own codecs, with a limit on how deeply JSON may nest."""
+"""The wire formats: connectrpc's own codecs, with a limit on nesting and room for long answers."""
 
-from typing import Any
+import json
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, cast
 
 from connectrpc.codec import Codec, proto_binary_codec, proto_json_codec
+
+from coupon_service.gen.coupon.v1.coupon_pb import GetCampaignResponse
 
 # The JSON decoder (protobuf-py-ext 0.7) recurses at each level of nesting, and
 # somewhere between 10,000 and 20,000 levels it overflows the stack and takes the
@@ -10,12 +16,23 @@ from connectrpc.codec import Codec, proto_binary_codec, proto_json_codec
 # brackets in strings.
 OPENING_BRACKETS_MAX = 1000
 
+# Whether the present request is answered in JSON.
+speaks_json: ContextVar[bool] = ContextVar("speaks_json", default=False)
 
-class ShallowJsonCodec:
-    """The JSON codec, which refuses messages that nest too deeply to be decoded safely."""
 
-    def __init__(self) -> None:
-        self._codec = proto_json_codec()
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A response that has been encoded already."""
+
+    data: bytes
+
+
+class OurCodec:
+    """A codec of connectrpc's that takes responses encoded already, and no dangerous requests."""
+
+    def __init__(self, codec: Codec, opening_brackets_max: int | None = None) -> None:
+        self._codec = codec
+        self._opening_brackets_max = opening_brackets_max
 
     def name(self) -> str:
         """Return the name by which content types know the format."""
@@ -23,11 +40,12 @@ class ShallowJsonCodec:
 
     def encode(self, message: Any) -> bytes:  # noqa: ANN401 # as the library's protocol has it
         """Encode a response."""
-        return self._codec.encode(message)
+        return message.data if isinstance(message, Encoded) else self._codec.encode(message)
 
     def decode(self, data: bytes | bytearray, message_class: type[Any]) -> Any:  # noqa: ANN401 # as above
         """Decode a request; the library answers a ValueError with invalid_argument."""
-        if data.count(b"[") + data.count(b"{") > OPENING_BRACKETS_MAX:
+        brackets_max = self._opening_brackets_max
+        if brackets_max and data.count(b"[") + data.count(b"{") > brackets_max:
             msg = "it has too many brackets"
             raise ValueError(msg)
         return self._codec.decode(data, message_class)
@@ -35,4 +53,29 @@ class ShallowJsonCodec:
 
 def codecs() -> list[Codec]:
     """Return the codecs that the service speaks: binary and JSON."""
-    return [proto_binary_codec(), ShallowJsonCodec()]
+    return [OurCodec(proto_binary_codec()), OurCodec(proto_json_codec(), OPENING_BRACKETS_MAX)]
+
+
+async def with_codes(
+    answer: GetCampaignResponse, pages: AsyncIterator[list[str]]
+) -> GetCampaignResponse:
+    """Return an answer with these codes, encoded page by page.
+
+    A million codes encoded in one go would hold up all other calls of the process;
+    between pages they get their turn.
+    """
+    encode = _json_with_codes if speaks_json.get() else _binary_with_codes
+    # The library hands a handler's answer to the codec and looks at nothing in it.
+    return cast("GetCampaignResponse", Encoded(await encode(answer, pages)))
+
+
+async def _json_with_codes(answer: GetCampaignResponse, pages: AsyncIterator[list[str]]) -> bytes:
+    start = proto_json_codec().encode(answer).removesuffix(b"}")
+    lists = [json.dumps(page, ensure_ascii=False).encode()[1:-1] async for page in pages]
+    return b"".join([start, b',"couponCodes":[', b",".join(lists), b"]}"])
+
+
+async def _binary_with_codes(answer: GetCampaignResponse, pages: AsyncIterator[list[str]]) -> bytes:
+    # Messages in the binary format that follow one another are one message.
+    parts = [GetCampaignResponse(coupon_codes=page).to_binary() async for page in pages]
+    return b"".join([answer.to_binary(), *parts])

@@ -2,7 +2,6 @@
 
 import codecs
 import os
-import re
 
 CODE_LENGTH = 10
 
@@ -30,8 +29,6 @@ BLOCKED_WORDS = (
     "69",
 )
 
-_UNACCEPTABLE = re.compile(rf"^[{SYLLABLES}]*$|^[{DIGITS}]*$|{'|'.join(BLOCKED_WORDS)}")
-
 # A random byte names a symbol by its remainder. The bytes beyond the last whole
 # multiple of the alphabet's size would favour some symbols; they are dropped.
 _BYTES_KEPT = 256 - 256 % len(ALPHABET)
@@ -42,20 +39,34 @@ _SYMBOL_OF_BYTE = ALPHABET * (_BYTES_KEPT // len(ALPHABET))
 def random_codes(count: int) -> list[str]:
     """Draw codes uniformly from all acceptable codes, with the system's CSPRNG.
 
-    Many codes are drawn from one block of random bytes: asking the system for
-    bytes and decoding them costs as much for one code as for a hundred.
+    Many codes are drawn from one block of random bytes and looked through together:
+    that costs as much for one code as for dozens.
     """
     codes: list[str] = []
     while len(codes) < count:
         symbols = _random_symbols((count - len(codes) + 1) * CODE_LENGTH * 3 // 2)
-        spelt = (symbols[i : i + CODE_LENGTH] for i in range(0, len(symbols), CODE_LENGTH))
-        codes += filter(is_acceptable, spelt)
+        spelt = [symbols[i : i + CODE_LENGTH] for i in range(0, len(symbols), CODE_LENGTH)]
+        codes += _acceptable(spelt)
     return codes[:count]
 
 
 def is_acceptable(code: str) -> bool:
     """Tell whether a code is whole, has both kinds of symbol and no blocked word."""
-    return len(code) == CODE_LENGTH and not _UNACCEPTABLE.search(code)
+    return len(code) == CODE_LENGTH and _acceptable([code]) == [code]
+
+
+def _acceptable(spelt: list[str]) -> list[str]:
+    """Return those of several strings of at most CODE_LENGTH that are acceptable codes."""
+    text = " ".join(spelt)
+    for word in BLOCKED_WORDS:
+        # Whatever holds the word is too short afterwards.
+        text = text.replace(word, "")
+    return [
+        code
+        for code in text.split(" ")
+        # Syllables are letters and digits are decimals, so this asks for both kinds.
+        if len(code) == CODE_LENGTH and not code.isalpha() and not code.isdecimal()
+    ]
 
 
 def _random_symbols(byte_count: int) -> str:

@@ -61,6 +61,16 @@ def refusal_since(sighting: Sighting, instant: float) -> IssueRefused | None:
     return None
 
 
+def open_until(sighting: Sighting) -> float:
+    """Return a monotonic instant before which `refusal_since` certainly returns None."""
+    if refusal_seen(sighting) is not None:
+        return -math.inf
+    campaign = sighting.campaign
+    if campaign.end_time is None:
+        return math.inf
+    return sighting.asked_at + (campaign.end_time - sighting.read_time).total_seconds()
+
+
 def _not_started(campaign: Campaign, instant: datetime) -> CampaignNotStarted:
     return CampaignNotStarted(
         start_time=campaign.start_time, time_left=campaign.start_time - instant
@@ -76,6 +86,8 @@ class Gate:
         self._seconds_max = seconds_max
         self._monotonic = monotonic
         self._sightings: dict[UUID, Sighting] = {}
+        # Until when nothing has to be worked out to know that a campaign is open.
+        self._open_until: dict[UUID, float] = {}
         self._changed_at = -math.inf
 
     def remember(self, sighting: Sighting) -> None:
@@ -85,18 +97,22 @@ class Gate:
         campaign_id = sighting.campaign.campaign_id
         self._sightings.pop(campaign_id, None)
         if len(self._sightings) >= CAMPAIGNS_MAX:
-            del self._sightings[next(iter(self._sightings))]
+            oldest = next(iter(self._sightings))
+            del self._sightings[oldest], self._open_until[oldest]
         self._sightings[campaign_id] = sighting
+        self._open_until[campaign_id] = open_until(sighting)
 
     def forget(self, campaign_id: UUID) -> None:
         """Drop what is known of a campaign: it has been changed."""
         self._changed_at = self._monotonic()
         self._sightings.pop(campaign_id, None)
+        self._open_until.pop(campaign_id, None)
 
     def clear(self) -> None:
         """Drop everything: changes may have been missed."""
         self._changed_at = self._monotonic()
         self._sightings.clear()
+        self._open_until.clear()
 
     def claim_epoch(self, campaign_id: UUID) -> int | None:
         """Return the epoch last seen, however long ago; the database checks it anyway."""
@@ -109,6 +125,8 @@ class Gate:
         if sighting is None:
             return None
         now = self._monotonic()
+        if now < self._open_until[campaign_id]:
+            return None
         if now - sighting.answered_at > self._seconds_max:
             return None
         return refusal_since(sighting, now)

@@ -3,11 +3,10 @@
 import asyncio
 import re
 from http import HTTPStatus
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from coupon_service.callers import EXTENSION
+from coupon_service.callers import EXTENSION, IS_LOST
 
 HEAD_BYTES_MAX = 65_536
 REFUSED_SECONDS_MAX = 2
@@ -31,7 +30,7 @@ class CouponHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Offer the application to ask whether this connection is lost."""
         super().connection_made(transport)
-        self._extensions = {EXTENSION: transport.is_closing}
+        self._extensions = {EXTENSION: {IS_LOST: transport.is_closing}}
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived, without offers of an upgrade in the head."""
@@ -49,7 +48,7 @@ class CouponHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_is_open = True
         super().on_message_begin()
-        self.scope["extensions"] = self._extensions
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item] # a callable in it
 
     def on_headers_complete(self) -> None:
         """Stop counting."""

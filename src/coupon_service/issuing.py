@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
+from coupon_service.callers import never
 from coupon_service.codes import random_codes
 from coupon_service.domain import Claim, Issued
 from coupon_service.errors import CampaignNotStarted, OutcomeUnknown, Overloaded
@@ -46,7 +47,7 @@ class Issuer:
         self._lines: dict[UUID, Line] = {}
         self._serving: set[asyncio.Task[None]] = set()
 
-    async def issue(self, claim: Claim, is_gone: Callable[[], bool] = bool) -> Issued:
+    async def issue(self, claim: Claim, is_gone: Callable[[], bool] = never) -> Issued:
         """Issue a coupon, or return the one that the claim's user has already.
 
         Returns only what is durably stored. `is_gone` tells whether the caller has

@@ -61,6 +61,9 @@ class Line:
         self.campaign_id = campaign_id
         self.queue: deque[Waiting] = deque()
         self._rules = rules
+        # Whether to look for the users' coupons before a claim. Seldom is there one, and
+        # the unique index finds it as surely, so a look pays only where one was found.
+        self._expects_repeats = False
 
     async def serve(self) -> None:
         """Answer group after group until nobody waits."""
@@ -128,16 +131,21 @@ class Line:
         """Answer a group as far as one transaction can; return who must be tried again."""
         if refusal := self._rules.gate.refusal(self.campaign_id):
             return await self._refuse(session, group, refusal)
-        group = await self._answer_repeats(session, group)
+        if self._expects_repeats:
+            group = await self._answer_repeats(session, group)
+        claim_epoch = self._rules.gate.claim_epoch(self.campaign_id)
+        if claim_epoch is None:  # the gate was told to forget the campaign
+            claim_epoch = (await self._look(session)).campaign.claim_epoch
+            group = self._wanted(group)
         if not group:
             return []
-        claim_epoch = await self._claim_epoch(session)
-        places = self._places(self._wanted(group))
-        if not places:
-            return []
+        places = self._places(group)
         try:
             granted = await self._claim(session, claim_epoch, places)
-        except (CodeTaken, UserTaken):
+        except CodeTaken:
+            return group
+        except UserTaken:
+            self._expects_repeats = True
             return group
         except ClaimUncertain:
             return await self._settle(places)
@@ -151,18 +159,12 @@ class Line:
         if not user_ids:
             return group
         coupons = await session.coupons_of_users(self.campaign_id, list(user_ids))
+        self._expects_repeats = bool(coupons)
         coupon_of = {coupon.user_id: coupon for coupon in coupons}
         for waiting in group:
             if coupon := coupon_of.get(waiting.claim.user_id):
                 waiting.give(Issued(coupon=coupon, already_issued=True))
         return self._wanted(group)
-
-    async def _claim_epoch(self, session: Session) -> int:
-        """Return the epoch to claim with; asks for it when the campaign is new to the gate."""
-        known = self._rules.gate.claim_epoch(self.campaign_id)
-        if known is not None:
-            return known
-        return (await self._look(session)).campaign.claim_epoch
 
     async def _look(self, session: Session) -> Sighting:
         sighting = await session.campaign(self.campaign_id)
@@ -173,20 +175,18 @@ class Line:
 
     def _places(self, group: list[Waiting]) -> list[Place]:
         """Give every anonymous claim a place of its own, and each user one for all its claims."""
-        users: dict[str, list[Waiting]] = {}
-        callers_of_place: list[list[Waiting]] = []
-        for waiting in group:
+        place_of_user: dict[str, Place] = {}
+        places: list[Place] = []
+        for waiting, code in zip(group, self._rules.draw_codes(len(group)), strict=True):
             user_id = waiting.claim.user_id
-            if user_id and user_id in users:
-                users[user_id].append(waiting)
+            if user_id and (place := place_of_user.get(user_id)):
+                place.callers.append(waiting)
                 continue
-            callers_of_place.append([waiting])
-            users[user_id] = callers_of_place[-1]
-        codes = self._rules.draw_codes(len(callers_of_place))
-        return [
-            Place(code, callers[0].claim.user_id, callers)
-            for code, callers in zip(codes, callers_of_place, strict=True)
-        ]
+            place = Place(code, user_id, [waiting])
+            places.append(place)
+            if user_id:
+                place_of_user[user_id] = place
+        return places
 
     async def _claim(
         self, session: Session, claim_epoch: int, places: list[Place]

@@ -19,13 +19,14 @@ _COUPON_COLUMNS = "code, campaign_id, sequence, user_id, issue_time"
 # Locks nothing. $1 campaign_id.
 CAMPAIGN = f"SELECT {_CAMPAIGN_COLUMNS} FROM campaign WHERE campaign_id = $1"
 
-# Locks nothing. One statement is one snapshot, so the codes are as many as
-# issued_count says. $1 campaign_id.
-CAMPAIGN_WITH_CODES = f"""
-    SELECT {_CAMPAIGN_COLUMNS}, ARRAY(
-        SELECT code FROM coupon WHERE campaign_id = $1 ORDER BY sequence
-    ) AS codes
-    FROM campaign WHERE campaign_id = $1
+# Locks nothing. Coupons are never changed, and none is added below a sequence that was
+# issued, so this reads the same whenever it runs.
+# $1 campaign_id, $2 and $3 the first and the last sequence.
+CODES = """
+    SELECT ARRAY(
+        SELECT code FROM coupon WHERE campaign_id = $1 AND sequence BETWEEN $2 AND $3
+        ORDER BY sequence
+    )
 """
 
 # Locks nothing but what it inserts; a second call with the same campaign_id or

@@ -4,7 +4,7 @@ import asyncio
 
 from connectrpc.request import RequestContext
 
-from coupon_service import callers, parsing, replies
+from coupon_service import callers, codecs, parsing, replies
 from coupon_service.errors import CampaignNotFound
 from coupon_service.gen.coupon.v1.coupon_connect import CouponService
 from coupon_service.gen.coupon.v1.coupon_pb import (
@@ -47,13 +47,15 @@ class CouponRpcs(CouponService):
     ) -> GetCampaignResponse:
         """Return a campaign, with its codes unless the BASIC view is asked for."""
         campaign_id, view = parsing.campaign_and_view(request)
-        if view == CampaignView.BASIC:
-            sighting, codes = await self._store.campaign(campaign_id), list[str]()
-        else:
-            sighting, codes = await self._store.campaign_with_codes(campaign_id) or (None, [])
+        sighting = await self._store.campaign(campaign_id)
         if sighting is None:
             raise CampaignNotFound
-        return GetCampaignResponse(campaign=replies.campaign(sighting), coupon_codes=codes)
+        answer = GetCampaignResponse(campaign=replies.campaign(sighting))
+        issued_count = sighting.campaign.issued_count
+        if view == CampaignView.BASIC or not issued_count:
+            return answer
+        pages = self._store.pages_of_codes(campaign_id, issued_count)
+        return await codecs.with_codes(answer, pages)
 
     async def issue_coupon(
         self,

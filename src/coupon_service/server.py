@@ -18,7 +18,6 @@ import uvicorn
 
 from coupon_service import logs, schema
 from coupon_service.embedded import EmbeddedPostgres
-from coupon_service.http_protocol import CouponHttpProtocol
 from coupon_service.schema import SchemaState
 from coupon_service.settings import ENV_PREFIX, Settings
 from coupon_service.supervisor import Supervisor, WorkersFailed
@@ -106,8 +105,19 @@ def _database(settings: Settings) -> Iterator[str]:
         raise CannotServe(msg)
     log.info("starting the embedded PostgreSQL", data_dir=str(settings.data_dir))
     with EmbeddedPostgres(settings.data_dir) as postgres:
-        asyncio.run(schema.migrate(postgres.url))
+        if (
+            asyncio.run(_schema_state(postgres.url, settings.connect_seconds_max))
+            is SchemaState.OLD
+        ):
+            _migrate(postgres.url)
         yield postgres.url
+
+
+def _migrate(database_url: str) -> None:
+    # Imported only here: it takes long, and a database that was used before needs none.
+    from coupon_service import migrating  # noqa: PLC0415
+
+    asyncio.run(migrating.migrate(database_url))
 
 
 def _require_newest_schema(database_url: str, seconds_max: float) -> None:
@@ -161,7 +171,7 @@ def _uvicorn_config(settings: Settings, application: str) -> uvicorn.Config:
         application,
         factory=True,
         loop="uvloop",
-        http=CouponHttpProtocol,
+        http="coupon_service.http_protocol:CouponHttpProtocol",
         ws="none",
         lifespan="on",
         log_config=None,

@@ -65,11 +65,12 @@ class Granted:
 
 
 class Session:
-    """One connection, and what can be asked over it."""
+    """One connection, and what can be asked over it; `is_lost` once it turned out to be broken."""
 
     def __init__(self, connection: PoolConnectionProxy, monotonic: Callable[[], float]) -> None:
         self._connection = connection
         self._monotonic = monotonic
+        self.is_lost = False
 
     async def campaign(self, campaign_id: UUID) -> Sighting | None:
         """Return a campaign, or None if there is none with this id."""
@@ -78,12 +79,11 @@ class Session:
             row = await self._connection.fetchrow(queries.CAMPAIGN, campaign_id)
         return None if row is None else self._sighting(row, asked_at)
 
-    async def campaign_with_codes(self, campaign_id: UUID) -> tuple[Sighting, list[str]] | None:
-        """Return a campaign and its codes in order of issue from one snapshot, or None."""
-        asked_at = self._monotonic()
+    async def codes(self, campaign_id: UUID, first: int, last: int) -> list[str]:
+        """Return the codes of a campaign's coupons from sequence `first` to `last`, in order."""
         with self._statement():
-            row = await self._connection.fetchrow(queries.CAMPAIGN_WITH_CODES, campaign_id)
-        return None if row is None else (self._sighting(row, asked_at), row["codes"])
+            codes = await self._connection.fetchval(queries.CODES, campaign_id, first, last)
+        return list[str](codes)
 
     async def create_campaign(self, campaign_id: UUID, new: NewCampaign) -> Sighting:
         """Store a campaign under an id; if that is done already, return what is stored."""
@@ -160,6 +160,7 @@ class Session:
             # The pool may have taken a closed connection back already.
             with contextlib.suppress(asyncpg.InterfaceError):
                 self._connection.terminate()
+            self.is_lost = True
             raise ConnectionLost from exc
 
     def _sighting(self, row: asyncpg.Record, asked_at: float) -> Sighting:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Self, TypeVar
 from uuid import UUID, uuid4
 
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 # takes the connection for dead.
 NETWORK_SECONDS_MAX = 5
 READY_SECONDS_MAX = 2
+# So few that decoding a page holds up the others in the process for a millisecond or two.
+CODES_OF_A_PAGE = 2000
 CLOSE_SECONDS_MAX = 2
 
 
@@ -80,13 +83,12 @@ class Store:
     async def session(self) -> AsyncIterator[Session]:
         """Lend a connection of the pool."""
         connection = await self._acquire(self._acquire_seconds_max)
+        session = Session(connection, self._monotonic)
         try:
-            yield Session(connection, self._monotonic)
-        except ConnectionLost:
-            # What cut this one has probably cut the idle ones too.
-            await self._pool.expire_connections()
-            raise
+            yield session
         finally:
+            if session.is_lost:  # what cut this one has probably cut the idle ones too
+                await self._pool.expire_connections()
             # A connection that broke is discarded here, whatever release thinks of it.
             with contextlib.suppress(*DRIVER_ERRORS):
                 await self._pool.release(connection)
@@ -96,10 +98,23 @@ class Store:
         async with self._reading():
             return await self._try_twice(lambda session: session.campaign(campaign_id))
 
-    async def campaign_with_codes(self, campaign_id: UUID) -> tuple[Sighting, list[str]] | None:
-        """Return a campaign and its codes in order of issue from one snapshot, or None."""
-        async with self._reading():
-            return await self._try_twice(lambda session: session.campaign_with_codes(campaign_id))
+    async def pages_of_codes(self, campaign_id: UUID, count: int) -> AsyncIterator[list[str]]:
+        """Yield the codes of a campaign's first `count` coupons, CODES_OF_A_PAGE at a time.
+
+        Once a campaign was seen with so many coupons, those never change, so the pages
+        are what one snapshot of that moment would show. A turn for reading lasts a page.
+
+        Raises:
+            StorageUnavailable: as all methods.
+            RuntimeError: coupons are missing; somebody has deleted them.
+        """
+        for first in range(1, count + 1, CODES_OF_A_PAGE):
+            last = min(count, first + CODES_OF_A_PAGE - 1)
+            async with self._reading():
+                codes = await self._try_twice(partial(_codes, campaign_id, first, last))
+            if len(codes) != last - first + 1:
+                raise RuntimeError(f"coupons of campaign {campaign_id} are missing")
+            yield codes
 
     async def create_campaign(self, new: NewCampaign) -> Sighting:
         """Store a campaign, or return the one that this request_id created before.
@@ -160,6 +175,10 @@ class Store:
         if now >= self._complain_at:
             self._complain_at = now + 1
             log.warning("the database cannot be reached", error=type(exc).__name__, detail=str(exc))
+
+
+def _codes(campaign_id: UUID, first: int, last: int, session: Session) -> Awaitable[list[str]]:
+    return session.codes(campaign_id, first, last)
 
 
 def _session_settings(statement_seconds_max: float) -> dict[str, str]:

@@ -260,6 +260,7 @@ async def test_what_goes_wrong_inside_is_an_internal_error_and_nothing_more(
     own_service: Service, own_sql: asyncpg.Connection
 ) -> None:
     campaign_id = await create_campaign(own_service.url)
+    await call(own_service.url, "connect-binary", claim_of(campaign_id, "alice"))
     requests = claim_of(campaign_id, "bob"), pb.GetCampaignRequest(campaign_id=campaign_id)
     await own_sql.execute("ALTER TABLE coupon RENAME TO coupon_away")
     try:
@@ -270,7 +271,7 @@ async def test_what_goes_wrong_inside_is_an_internal_error_and_nothing_more(
     answer = await call(own_service.url, "connect-binary", requests[0])
     assert isinstance(answer, pb.IssueCouponResponse)
     assert answer.coupon is not None
-    assert answer.coupon.sequence == 1
+    assert answer.coupon.sequence == 2
 
 
 async def test_the_log_of_an_internal_error_holds_no_secret_of_the_caller_or_the_database(
@@ -281,7 +282,7 @@ async def test_the_log_of_an_internal_error_holds_no_secret_of_the_caller_or_the
     await own_sql.execute("ALTER TABLE coupon RENAME TO coupon_away")
     try:
         response = await plain.post(
-            f"{own_service.url}/coupon.v1.CouponService/GetCampaign",
+            f"{own_service.url}/coupon.v1.CouponService/IssueCoupon",
             {"campaignId": campaign_id},
             {"authorization": "Bearer token-of-the-caller"},
         )

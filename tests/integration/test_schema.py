@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from support.databases import Databases
 from support.service import environment
 
-from coupon_service import schema
+from coupon_service import migrating, schema
 from coupon_service.codes import random_codes
 from coupon_service.schema import SchemaState
 
@@ -58,19 +59,24 @@ async def _objects(url: str) -> list[str]:
 
 
 async def test_migrating_up_and_down_leaves_nothing_behind(empty_url: str) -> None:
-    config = schema.alembic_config(empty_url)
-    await schema.migrate(empty_url)
+    config = migrating.alembic_config(empty_url)
+    await migrating.migrate(empty_url)
     assert {"campaign", "coupon", "notify_campaign_changed"} < set(await _objects(empty_url))
     await _alembic(command.downgrade, config, "base")
     assert await _objects(empty_url) == []
-    await schema.migrate(empty_url)
+    await migrating.migrate(empty_url)
     assert await _state(empty_url) is SchemaState.CURRENT
 
 
 async def test_the_migrations_and_the_metadata_describe_the_same_schema(
     database_url: str,
 ) -> None:
-    await _alembic(command.check, schema.alembic_config(database_url))
+    await _alembic(command.check, migrating.alembic_config(database_url))
+
+
+async def test_the_known_revisions_are_alembic_s_the_newest_first() -> None:
+    scripts = ScriptDirectory.from_config(migrating.alembic_config(""))
+    assert schema.known_revisions() == [each.revision for each in scripts.walk_revisions()]
 
 
 async def test_the_checks_of_the_metadata_are_those_of_the_migrations(
@@ -121,8 +127,8 @@ async def test_a_database_that_is_not_in_utf_8_is_refused(databases: Databases) 
     name = f"{databases.prefix}_latin"
     await databases.run(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
     url = databases.url(name)
-    with pytest.raises(schema.UnfitDatabase, match="LATIN1"):
-        await schema.migrate(url)
+    with pytest.raises(migrating.UnfitDatabase, match="LATIN1"):
+        await migrating.migrate(url)
     await databases.drop(url)
 
 

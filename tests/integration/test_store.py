@@ -18,7 +18,7 @@ from coupon_service.domain import Campaign, NewCampaign
 from coupon_service.errors import StorageUnavailable
 from coupon_service.schema import SchemaState
 from coupon_service.session import CodeTaken, Granted, UserTaken
-from coupon_service.store import Store
+from coupon_service.store import CODES_OF_A_PAGE, Store
 
 Create = Callable[..., Awaitable[Campaign]]
 NOW = datetime.now(UTC)
@@ -77,7 +77,6 @@ async def test_without_a_request_id_every_call_creates_a_campaign(store: Store) 
 
 async def test_an_unknown_campaign_is_none(store: Store) -> None:
     assert await store.campaign(uuid4()) is None
-    assert await store.campaign_with_codes(uuid4()) is None
 
 
 async def test_a_claim_grants_as_many_as_are_left(create: Create, store: Store) -> None:
@@ -93,12 +92,31 @@ async def test_the_codes_of_a_campaign_come_in_order_of_issue(create: Create, st
     for code in codes:
         await _claim(store, campaign, "", codes=[code])
         await _claim(store, other, "")
-    read = await store.campaign_with_codes(campaign.campaign_id)
-    assert read is not None
-    assert read[1] == codes
+    pages = [page async for page in store.pages_of_codes(campaign.campaign_id, len(codes))]
+    assert pages == [codes]
 
 
-async def test_the_count_and_the_codes_are_always_of_one_snapshot(
+async def test_pages_of_codes_meet_without_gap_or_overlap(create: Create, store: Store) -> None:
+    campaign = await create(limit=2 * CODES_OF_A_PAGE + 1)
+    codes = random_codes(2 * CODES_OF_A_PAGE + 1)
+    await _claim(store, campaign, *[""] * len(codes), codes=codes)
+    for count in (1, CODES_OF_A_PAGE, CODES_OF_A_PAGE + 1, len(codes)):
+        pages = [page async for page in store.pages_of_codes(campaign.campaign_id, count)]
+        assert [code for page in pages for code in page] == codes[:count]
+        assert max(map(len, pages)) <= CODES_OF_A_PAGE
+
+
+async def test_codes_that_are_missing_are_an_error_and_not_a_short_answer(
+    create: Create, store: Store, connection: asyncpg.Connection
+) -> None:
+    campaign = await create()
+    await _claim(store, campaign, *[""] * 5)
+    await connection.execute("DELETE FROM coupon WHERE sequence = 3")
+    with pytest.raises(RuntimeError, match="missing"):
+        _ = [page async for page in store.pages_of_codes(campaign.campaign_id, 5)]
+
+
+async def test_the_count_and_the_codes_are_always_of_one_moment(
     create: Create, store: Store
 ) -> None:
     campaign = await create(limit=2000)
@@ -112,11 +130,12 @@ async def test_the_count_and_the_codes_are_always_of_one_snapshot(
     async def read() -> int:
         lengths = []
         while not done.is_set():
-            seen = await store.campaign_with_codes(campaign.campaign_id)
-            assert seen is not None
-            sighting, codes = seen
-            assert sighting.campaign.issued_count == len(codes)
-            lengths.append(len(codes))
+            sighting = await store.campaign(campaign.campaign_id)
+            assert sighting is not None
+            count = sighting.campaign.issued_count
+            pages = store.pages_of_codes(campaign.campaign_id, count)
+            assert sum([len(page) async for page in pages]) == count
+            lengths.append(count)
         assert lengths == sorted(lengths)
         return len(set(lengths))
 

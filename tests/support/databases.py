@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from coupon_service import schema
+from coupon_service import migrating
 from coupon_service.embedded import EmbeddedPostgres
 
 
@@ -58,7 +58,7 @@ class Databases:
 
     async def make_template(self) -> None:
         await self.run(f"CREATE DATABASE {self.template} ENCODING 'UTF8' TEMPLATE template0")
-        await schema.migrate(with_database(self.server, self.template))
+        await migrating.migrate(with_database(self.server, self.template))
 
     async def make(self) -> str:
         """Return the URL of a new database with the newest schema."""

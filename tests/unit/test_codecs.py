@@ -1,16 +1,22 @@
 """The wire formats, and the requests that would take the process with them."""
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
-from connectrpc.codec import proto_binary_codec
+from connectrpc.codec import Codec, proto_binary_codec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coupon_service.codecs import OPENING_BRACKETS_MAX, ShallowJsonCodec, codecs
-from coupon_service.gen.coupon.v1.coupon_pb import CreateCampaignRequest, IssueCouponRequest
+from coupon_service.codecs import OPENING_BRACKETS_MAX, Encoded, codecs, speaks_json, with_codes
+from coupon_service.gen.coupon.v1.coupon_pb import (
+    Campaign,
+    CreateCampaignRequest,
+    GetCampaignResponse,
+    IssueCouponRequest,
+)
 
-CODEC = ShallowJsonCodec()
+BINARY, CODEC = codecs()
 
 
 @pytest.mark.parametrize(
@@ -80,4 +86,20 @@ def test_what_is_encoded_is_decoded_again(name: str, coupon_limit: int) -> None:
 
 def test_the_service_speaks_binary_and_json_alone() -> None:
     assert [codec.name() for codec in codecs()] == ["proto", "json"]
-    assert isinstance(codecs()[1], ShallowJsonCodec)
+
+
+@pytest.mark.parametrize("codec", codecs(), ids=["binary", "json"])
+@given(pages=st.lists(st.lists(st.text("가나다234", min_size=1), min_size=1), min_size=1))
+async def test_an_answer_encoded_page_by_page_is_the_whole_answer(
+    codec: Codec, pages: list[list[str]]
+) -> None:
+    async def paged() -> AsyncIterator[list[str]]:
+        for page in pages:
+            yield page
+
+    campaign = Campaign(campaign_id="x", name='"]}가', coupon_limit=7)
+    speaks_json.set(codec.name() == "json")
+    answer = await with_codes(GetCampaignResponse(campaign=campaign), paged())
+    whole = GetCampaignResponse(campaign=campaign, coupon_codes=[c for page in pages for c in page])
+    assert isinstance(answer, Encoded)
+    assert codec.decode(codec.encode(answer), GetCampaignResponse) == whole
