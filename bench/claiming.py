@@ -15,7 +15,7 @@ from bench.filling import user_id
 from bench.load import LoadFailed, Throughput
 from bench.stand import Stand
 from bench.yardsticks import issue_plainly
-from coupon_service.app import _collect_garbage_seldom
+from coupon_service.app import collect_garbage_seldom
 from coupon_service.domain import COUPON_LIMIT_MAX, Claim, Issued
 from coupon_service.errors import Refused
 from coupon_service.gate import Gate
@@ -84,7 +84,7 @@ def claim_in_a_loop(
 @contextlib.contextmanager
 def _collecting_garbage_like_the_service() -> Iterator[None]:
     before = gc.get_threshold()
-    _collect_garbage_seldom()
+    collect_garbage_seldom()
     try:
         yield
     finally:

@@ -26,7 +26,8 @@ from coupon_service.server import APPLICATION
 from coupon_service.store import Store
 
 EMPTY = "bench.yardsticks:create_empty_app"
-REFUSING = "bench.yardsticks:create_refusing_app"
+SOLD_OUT = "bench.yardsticks:create_sold_out_app"
+NOT_STARTED = "bench.yardsticks:create_not_started_app"
 PLAIN = "bench.yardsticks:create_plain_app"
 ISSUING = APPLICATION
 

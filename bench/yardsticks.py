@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectrpc.code import Code
-from connectrpc.errors import ConnectError
+from connectrpc.errors import ConnectError, ErrorDetail
+from protobuf.wkt.google.protobuf.duration_pb import Duration
 from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 
 from coupon_service import parsing, replies
@@ -25,7 +26,7 @@ from coupon_service.gen.coupon.v1.coupon_pb import (
     IssueCouponRequest,
     IssueCouponResponse,
 )
-from coupon_service.gen.google.rpc.error_details_pb import ErrorInfo
+from coupon_service.gen.google.rpc.error_details_pb import ErrorInfo, RetryInfo
 from coupon_service.issuing import Issuer
 from coupon_service.rpc_errors import DOMAIN
 from coupon_service.store import Store
@@ -51,16 +52,36 @@ class EmptyRpcs(CouponService):
         return ANSWER
 
 
-class RefusingRpcs(CouponService):
-    """Refuses IssueCoupon at once, with an error like a real refusal's."""
+class SoldOutRpcs(CouponService):
+    """Refuses IssueCoupon at once, with an error like that of a sold-out campaign."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    message = CampaignSoldOut().message
+    details: tuple[ErrorDetail, ...] = (ErrorDetail(ErrorInfo(reason="SOLD_OUT", domain=DOMAIN)),)
 
     def __init__(self, _store: Store, _issuer: Issuer) -> None:
         pass
 
     async def issue_coupon(self, _request: IssueCouponRequest, _ctx: Any, /) -> IssueCouponResponse:  # noqa: ANN401 # not looked at
         """Refuse."""
-        details = [ErrorInfo(reason="SOLD_OUT", domain=DOMAIN)]
-        raise ConnectError(Code.RESOURCE_EXHAUSTED, str(CampaignSoldOut()), details)
+        raise ConnectError(self.code, self.message, self.details)
+
+
+class NotStartedRpcs(SoldOutRpcs):
+    """Refuses IssueCoupon at once, with an error like that of a campaign not started yet."""
+
+    code = Code.FAILED_PRECONDITION
+    message = "The campaign has not started yet."
+    details = (
+        ErrorDetail(
+            ErrorInfo(
+                reason="CAMPAIGN_NOT_STARTED",
+                domain=DOMAIN,
+                metadata={"start_time": "2030-01-01T12:00:00.123456Z"},
+            )
+        ),
+        ErrorDetail(RetryInfo(retry_delay=Duration(seconds=86_399, nanos=123_000_000))),
+    )
 
 
 class PlainRpcs(CouponService):
@@ -106,9 +127,14 @@ def create_empty_app() -> App:
     return create_app(EmptyRpcs)
 
 
-def create_refusing_app() -> App:
-    """Build the application that only refuses."""
-    return create_app(RefusingRpcs)
+def create_sold_out_app() -> App:
+    """Build the application that only says that a campaign is sold out."""
+    return create_app(SoldOutRpcs)
+
+
+def create_not_started_app() -> App:
+    """Build the application that only says that a campaign has not started."""
+    return create_app(NotStartedRpcs)
 
 
 def create_plain_app() -> App:

@@ -8,7 +8,7 @@ from functools import partial
 from bench.figures import Figure, at_least, at_most, interleaved, ratios
 from bench.load import LoadFailed, Throughput, issue_in_a_loop
 from bench.options import Options
-from bench.stand import ISSUING, REFUSING, Server, Stand
+from bench.stand import ISSUING, NOT_STARTED, SOLD_OUT, Server, Stand
 from coupon_service.client import CallFailed, Client
 
 CONNECTIONS = 256
@@ -19,12 +19,16 @@ def against_refusing(stand: Stand, options: Options) -> Iterator[Figure]:
     """Row c: refusals ÷ an RPC that only refuses, and their queries."""
     # A database of its own, so that nobody else's queries are counted.
     with stand.database("refusals") as alone:
-        for reason, kind, campaign_id in (
-            ("SOLD_OUT", "sold out", _sold_out_campaign(alone)),
-            ("CAMPAIGN_NOT_STARTED", "not started", alone.campaign(starts_in_seconds=DAY_SECONDS)),
+        sold_out, scheduled = (
+            _sold_out_campaign(alone),
+            alone.campaign(starts_in_seconds=DAY_SECONDS),
+        )
+        for yardstick, reason, kind, campaign_id in (
+            (SOLD_OUT, "SOLD_OUT", "sold out", sold_out),
+            (NOT_STARTED, "CAMPAIGN_NOT_STARTED", "not started", scheduled),
         ):
             refuse = partial(_refuse, campaign_id=campaign_id, reason=reason, options=options)
-            yield from _throughput(alone, refuse, kind, options)
+            yield from _throughput(alone, yardstick, refuse, kind, options)
             yield _queries(alone, refuse, kind, options)
 
 
@@ -65,16 +69,15 @@ def _refuse(
 
 
 def _throughput(
-    stand: Stand, refuse: Callable[..., Throughput], kind: str, options: Options
+    stand: Stand, yardstick: str, refuse: Callable[..., Throughput], kind: str, options: Options
 ) -> Iterator[Figure]:
-    with stand.server(REFUSING) as refusing, stand.server(ISSUING) as issuing:
+    with stand.server(yardstick) as refusing, stand.server(ISSUING) as issuing:
         for message_format in ("json", "proto"):
             run = partial(refuse, message_format=message_format)
             runs = interleaved(
                 options.rounds,
                 {
-                    # The yardstick gives one reason, whatever the campaign.
-                    "refusing": partial(run, refusing, reason="SOLD_OUT"),
+                    "refusing": partial(run, refusing),
                     "issuing": partial(run, issuing),
                 },
             )

@@ -129,11 +129,11 @@ def create_app(make_rpcs: Callable[[Store, Issuer], CouponService] = CouponRpcs)
     """Build the application from the environment; called in each worker process."""
     settings = Settings()
     logs.configure(settings)
-    _collect_garbage_seldom()
+    collect_garbage_seldom()
     return App(settings, make_rpcs)
 
 
-def _collect_garbage_seldom() -> None:
+def collect_garbage_seldom() -> None:
     """Let the collector run when garbage may have piled up, not whenever calls do.
 
     Each call that waits is some hundred objects, so hundreds of them at once look like

@@ -13,10 +13,10 @@ and keeps a margin for drift; within the margin the database is asked.
 import math
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from coupon_service.domain import Campaign, CampaignState, Sighting
+from coupon_service.domain import CampaignState, Sighting
 from coupon_service.errors import (
     CampaignEnded,
     CampaignNotStarted,
@@ -25,7 +25,7 @@ from coupon_service.errors import (
     IssueRefused,
 )
 
-CLOCK_MARGIN = timedelta(milliseconds=250)
+CLOCK_MARGIN_SECONDS = 0.25
 CAMPAIGNS_MAX = 10_000
 
 
@@ -39,7 +39,9 @@ def refusal_seen(sighting: Sighting) -> IssueRefused | None:
         case CampaignState.PAUSED:
             return CampaignPaused()
         case CampaignState.SCHEDULED:
-            return _not_started(sighting.campaign, sighting.read_time)
+            start_time = sighting.campaign.start_time
+            time_left = start_time - sighting.read_time
+            return CampaignNotStarted(start_time=start_time, time_left=time_left)
         case CampaignState.ACTIVE:
             return None
 
@@ -50,15 +52,19 @@ def refusal_since(sighting: Sighting, instant: float) -> IssueRefused | None:
     A pause is never certain: it may have been lifted.
     """
     campaign = sighting.campaign
-    earliest = sighting.read_time + timedelta(seconds=instant - sighting.answered_at)
-    latest = sighting.read_time + timedelta(seconds=instant - sighting.asked_at)
-    if campaign.end_time is not None and earliest - CLOCK_MARGIN >= campaign.end_time:
-        return CampaignEnded()
+    if campaign.end_time is not None:
+        seconds_to_end = (campaign.end_time - sighting.read_time).total_seconds()
+        if instant - sighting.answered_at - CLOCK_MARGIN_SECONDS >= seconds_to_end:
+            return CampaignEnded()
     if campaign.issued_count >= campaign.coupon_limit:
         return CampaignSoldOut()
-    if campaign.pause_time is None and latest + CLOCK_MARGIN < campaign.start_time:
-        return _not_started(campaign, earliest)
-    return None
+    if campaign.pause_time is not None or campaign.start_time <= sighting.read_time:
+        return None
+    time_to_start = campaign.start_time - sighting.read_time
+    if instant - sighting.asked_at + CLOCK_MARGIN_SECONDS >= time_to_start.total_seconds():
+        return None
+    time_passed = timedelta(seconds=instant - sighting.answered_at)
+    return CampaignNotStarted(start_time=campaign.start_time, time_left=time_to_start - time_passed)
 
 
 def open_until(sighting: Sighting) -> float:
@@ -69,12 +75,6 @@ def open_until(sighting: Sighting) -> float:
     if campaign.end_time is None:
         return math.inf
     return sighting.asked_at + (campaign.end_time - sighting.read_time).total_seconds()
-
-
-def _not_started(campaign: Campaign, instant: datetime) -> CampaignNotStarted:
-    return CampaignNotStarted(
-        start_time=campaign.start_time, time_left=campaign.start_time - instant
-    )
 
 
 class Gate:

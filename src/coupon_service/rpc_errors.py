@@ -4,16 +4,17 @@ Whatever leaves the service as an error goes through here, so that nothing of th
 inside can leave by accident.
 """
 
+import math
 import random
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache, lru_cache
 from typing import Any
 
 import structlog
 from connectrpc.code import Code
-from connectrpc.errors import ConnectError
+from connectrpc.errors import ConnectError, ErrorDetail
 from connectrpc.request import RequestContext
-from protobuf import Message
 from protobuf.wkt.google.protobuf.duration_pb import Duration
 
 from coupon_service import errors
@@ -60,7 +61,7 @@ class ErrorBorder:
 def connect_error(error: Exception, *, method: str = "") -> ConnectError:
     """Return the error that a caller gets for an error of the service."""
     match error:
-        case errors.Refused() if (row := _row(error)) is not None:
+        case errors.Refused() if (row := _row(type(error))) is not None:
             return _refusal(error, *row)
         case ConnectError():
             return _of_the_protocol(error)
@@ -73,25 +74,47 @@ def connect_error(error: Exception, *, method: str = "") -> ConnectError:
             return ConnectError(Code.INTERNAL, "internal error")
 
 
-def _row(error: errors.Refused) -> tuple[str, Code] | None:
-    """Return the table's row for a refusal, which may be of a finer kind than the table's."""
-    kinds: tuple[type, ...] = type(error).__mro__
-    return next((REFUSALS[kind] for kind in kinds if kind in REFUSALS), None)
+def _row(kind: type) -> tuple[str, Code] | None:
+    """Return the table's row for a kind of refusal, which may be finer than the table's."""
+    kinds: tuple[type, ...] = kind.__mro__
+    return next((REFUSALS[each] for each in kinds if each in REFUSALS), None)
 
 
 def _refusal(error: errors.Refused, reason: str, code: Code) -> ConnectError:
-    info = ErrorInfo(reason=reason, domain=DOMAIN)
-    details: list[Message] = [info]
     match error:
-        case errors.InvalidRequest():
-            details.append(_bad_request(error))
+        case errors.CampaignSoldOut():
+            details = [_info(reason)]
         case errors.CampaignNotStarted():
-            info.metadata["start_time"] = error.start_time.isoformat().replace("+00:00", "Z")
-            details.append(_retry_after(max(error.time_left, timedelta(0))))
+            milliseconds_left = math.ceil(error.time_left / timedelta(milliseconds=1))
+            info = _not_started_info(reason, error.start_time)
+            details = [info, _retry_after(max(milliseconds_left, 0))]
+        case errors.InvalidRequest():
+            details = [_info(reason), ErrorDetail(_bad_request(error))]
         case errors.Overloaded() | errors.StorageUnavailable():
             seconds = random.uniform(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX)  # noqa: S311 # spreads load, hides nothing
-            details.append(_retry_after(timedelta(seconds=seconds)))
+            details = [_info(reason), _retry_after(round(seconds * 1000))]
+        case _:
+            details = [_info(reason)]
     return ConnectError(code, error.message, details)
+
+
+# A campaign that is sold out or about to start refuses thousands of calls a second,
+# all with the same details: they are put together once. Nobody changes them.
+@cache
+def _info(reason: str) -> ErrorDetail:
+    return ErrorDetail(ErrorInfo(reason=reason, domain=DOMAIN))
+
+
+@lru_cache(maxsize=128)
+def _not_started_info(reason: str, start_time: datetime) -> ErrorDetail:
+    metadata = {"start_time": start_time.isoformat().replace("+00:00", "Z")}
+    return ErrorDetail(ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))
+
+
+@lru_cache(maxsize=2048)
+def _retry_after(milliseconds: int) -> ErrorDetail:
+    delay = Duration(seconds=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)
+    return ErrorDetail(RetryInfo(retry_delay=delay))
 
 
 def _bad_request(error: errors.InvalidRequest) -> BadRequest:
@@ -101,10 +124,6 @@ def _bad_request(error: errors.InvalidRequest) -> BadRequest:
             for each in error.violations
         ]
     )
-
-
-def _retry_after(delay: timedelta) -> RetryInfo:
-    return RetryInfo(retry_delay=Duration.from_timedelta(delay))
 
 
 def _of_the_protocol(error: ConnectError) -> ConnectError:

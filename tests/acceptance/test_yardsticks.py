@@ -5,17 +5,18 @@ import contextlib
 import json
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
 from acceptance.conftest import CampaignCreator
 from support.callers import ISSUED, Answer, claim_from_processes, outcomes
-from support.refusals import PROTOCOLS, call, refusals
+from support.refusals import PROTOCOLS, Refusal, call, refusals
 from support.service import Service
 from support.stored import assert_all_acknowledged_are_stored, assert_sound, stored
 
-from bench.stand import EMPTY, PLAIN, REFUSING, Stand
+from bench.stand import EMPTY, NOT_STARTED, PLAIN, SOLD_OUT, Stand
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
 
 ROOT = Path(__file__).parents[2]
@@ -56,15 +57,32 @@ def fields_set(answer: pb.IssueCouponResponse) -> set[str]:
     return set(coupon)
 
 
-async def test_the_refusing_rpc_refuses_as_the_service_does_when_it_is_sold_out(
+async def test_the_sold_out_rpc_refuses_as_the_service_does_when_it_is_sold_out(
     stand: Stand, shared_service: Service, create_shared: CampaignCreator
 ) -> None:
     request = pb.IssueCouponRequest(campaign_id=await create_shared(limit=1))
     await call(shared_service.url, "connect-binary", request)
-    with stand.server(REFUSING) as server:
+    with stand.server(SOLD_OUT) as server:
         refused = await refusals(server.url, request)
     assert refused == await refusals(shared_service.url, request)
     assert {each.reason for each in refused[1]} == {"SOLD_OUT"}
+
+
+async def test_the_not_started_rpc_refuses_like_the_service_before_the_start(
+    stand: Stand, shared_service: Service, create_shared: CampaignCreator
+) -> None:
+    in_a_day = datetime.now(UTC) + timedelta(days=1)
+    request = pb.IssueCouponRequest(campaign_id=await create_shared(start=in_a_day))
+    with stand.server(NOT_STARTED) as server:
+        status, likeness = await refusals(server.url, request)
+    real_status, real = await refusals(shared_service.url, request)
+    assert (status, shapes(likeness)) == (real_status, shapes(real))
+    assert {each.reason for each in likeness} == {"CAMPAIGN_NOT_STARTED"}
+
+
+def shapes(each: list[Refusal]) -> list[object]:
+    """Return refusals without their times."""
+    return [(one.summary, one.message, sorted(one.metadata)) for one in each]
 
 
 async def test_the_plain_issuer_issues_exactly_100_coupons_to_300_racing_callers(

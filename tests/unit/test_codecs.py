@@ -99,7 +99,7 @@ async def test_an_answer_encoded_page_by_page_is_the_whole_answer(
 
     campaign = Campaign(campaign_id="x", name='"]}가', coupon_limit=7)
     speaks_json.set(codec.name() == "json")
-    answer = await with_codes(GetCampaignResponse(campaign=campaign), paged())
+    answer: object = await with_codes(GetCampaignResponse(campaign=campaign), paged())
     whole = GetCampaignResponse(campaign=campaign, coupon_codes=[c for page in pages for c in page])
     assert isinstance(answer, Encoded)
     assert codec.decode(codec.encode(answer), GetCampaignResponse) == whole
