@@ -85,9 +85,8 @@ class Gate:
     ) -> None:
         self._seconds_max = seconds_max
         self._monotonic = monotonic
-        self._sightings: dict[UUID, Sighting] = {}
-        # Until when nothing has to be worked out to know that a campaign is open.
-        self._open_until: dict[UUID, float] = {}
+        # With each sighting, until when it surely refuses nothing.
+        self._sightings: dict[UUID, tuple[Sighting, float]] = {}
         self._changed_at = -math.inf
 
     def remember(self, sighting: Sighting) -> None:
@@ -97,36 +96,31 @@ class Gate:
         campaign_id = sighting.campaign.campaign_id
         self._sightings.pop(campaign_id, None)
         if len(self._sightings) >= CAMPAIGNS_MAX:
-            oldest = next(iter(self._sightings))
-            del self._sightings[oldest], self._open_until[oldest]
-        self._sightings[campaign_id] = sighting
-        self._open_until[campaign_id] = open_until(sighting)
+            del self._sightings[next(iter(self._sightings))]
+        self._sightings[campaign_id] = sighting, open_until(sighting)
 
     def forget(self, campaign_id: UUID) -> None:
         """Drop what is known of a campaign: it has been changed."""
         self._changed_at = self._monotonic()
         self._sightings.pop(campaign_id, None)
-        self._open_until.pop(campaign_id, None)
 
     def clear(self) -> None:
         """Drop everything: changes may have been missed."""
         self._changed_at = self._monotonic()
         self._sightings.clear()
-        self._open_until.clear()
 
     def claim_epoch(self, campaign_id: UUID) -> int | None:
         """Return the epoch last seen, however long ago; the database checks it anyway."""
-        sighting = self._sightings.get(campaign_id)
-        return None if sighting is None else sighting.campaign.claim_epoch
+        known = self._sightings.get(campaign_id)
+        return None if known is None else known[0].campaign.claim_epoch
 
     def refusal(self, campaign_id: UUID) -> IssueRefused | None:
         """Return why a claim would certainly be refused now, or None if it must be asked."""
-        sighting = self._sightings.get(campaign_id)
-        if sighting is None:
+        known = self._sightings.get(campaign_id)
+        if known is None:
             return None
+        sighting, certainly_open_until = known
         now = self._monotonic()
-        if now < self._open_until[campaign_id]:
-            return None
-        if now - sighting.answered_at > self._seconds_max:
+        if now < certainly_open_until or now - sighting.answered_at > self._seconds_max:
             return None
         return refusal_since(sighting, now)
