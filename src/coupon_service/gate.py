@@ -109,6 +109,11 @@ class Gate:
         self._changed_at = self._monotonic()
         self._sightings.clear()
 
+    def is_open(self, campaign_id: UUID) -> bool:
+        """Tell whether a campaign was open when it was last seen, and has not ended since."""
+        known = self._sightings.get(campaign_id)
+        return known is not None and self._monotonic() < known[1]
+
     def claim_epoch(self, campaign_id: UUID) -> int | None:
         """Return the epoch last seen, however long ago; the database checks it anyway."""
         known = self._sightings.get(campaign_id)

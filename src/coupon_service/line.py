@@ -86,6 +86,9 @@ class Line:
                         # awaited counts.
                         group = self._wanted(group) or self._take(self._rules.group_limit)
                         group = await self._attempt(session, group)
+                        while self.queue and not group and not self._rules.store.is_short:
+                            group = self._take(self._rules.group_limit)
+                            group = await self._attempt(session, group)
                 if not group:
                     return
             fail_all(group, Overloaded())
@@ -209,7 +212,6 @@ class Line:
         self, session: Session, granted: Granted, places: list[Place]
     ) -> list[Waiting]:
         """Answer with what was granted; a campaign that grants fewer is sold out by that."""
-        self._rules.gate.remember(granted.sighting)
         for sequence, place in enumerate(places[: granted.count], granted.first_sequence):
             place.grant(
                 Coupon(
@@ -220,6 +222,8 @@ class Line:
                     issue_time=granted.issue_time,
                 )
             )
+        if granted.is_last or not self._rules.gate.is_open(self.campaign_id):
+            await self._look(session)
         left_over = callers_of(places[granted.count :])
         for waiting in left_over:
             waiting.begun = False

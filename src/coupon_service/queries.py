@@ -60,7 +60,7 @@ COUPONS_OF_USERS = f"""
 # trace. The issue time is the transaction's, so it lies between start_time and
 # end_time like the condition itself, and never before an earlier coupon's.
 # $1 campaign_id, $2 claim_epoch, $3 codes, $4 user_ids (NULL is anonymous).
-CLAIM = f"""
+CLAIM = """
     WITH granted AS (
         UPDATE campaign
         SET issued_before = issued_count,
@@ -72,7 +72,7 @@ CLAIM = f"""
           AND now() >= start_time
           AND (end_time IS NULL OR now() < end_time)
           AND pause_time IS NULL
-        RETURNING {_CAMPAIGN_COLUMNS}, issued_before, last_issue_time
+        RETURNING campaign_id, issued_before, issued_count, coupon_limit, last_issue_time
     ), stored AS (
         INSERT INTO coupon (code, campaign_id, sequence, user_id, issue_time)
         SELECT claim.code, granted.campaign_id, granted.issued_before + claim.place,
@@ -81,7 +81,7 @@ CLAIM = f"""
              AS claim (code, user_id, place)
         WHERE claim.place <= granted.issued_count - granted.issued_before
     )
-    SELECT * FROM granted
+    SELECT issued_before, issued_count, coupon_limit, last_issue_time FROM granted
 """
 
 # Locks the campaign's row until the commit of its transaction, so it waits for
@@ -90,11 +90,10 @@ CLAIM = f"""
 RAISE_CLAIM_EPOCH = "UPDATE campaign SET claim_epoch = claim_epoch + 1 WHERE campaign_id = $1"
 
 # Locks nothing. Run after RAISE_CLAIM_EPOCH in the same transaction: only a
-# statement begun under the row's lock sees what the lock's last holder stored.
-# $1 campaign_id, $2 codes.
-COUPONS_OF_CODES = f"""
-    SELECT {_COUPON_COLUMNS} FROM coupon WHERE campaign_id = $1 AND code = ANY($2::text[])
-"""
+# statement begun under the row's lock sees what the lock's last holder stored. It does
+# not name the campaign, so that no index but that of the codes can serve it.
+# $1 codes.
+COUPONS_OF_CODES = f"SELECT {_COUPON_COLUMNS} FROM coupon WHERE code = ANY($1::text[])"
 
 # Locks nothing.
 SCHEMA_REVISION = "SELECT version_num FROM alembic_version"

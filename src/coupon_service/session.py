@@ -52,16 +52,15 @@ class UserTaken(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Granted:
-    """What a claim was granted: sequences `first_sequence` up to the sighting's issued_count."""
+    """What a claim was granted: `count` coupons (1 or more) with sequences from `first_sequence`.
 
-    sighting: Sighting
+    `is_last` says that the campaign has none left after them.
+    """
+
     first_sequence: int
+    count: int
     issue_time: datetime
-
-    @property
-    def count(self) -> int:
-        """Return how many coupons were granted: at least 1."""
-        return self.sighting.campaign.issued_count - self.first_sequence + 1
+    is_last: bool
 
 
 class Session:
@@ -120,7 +119,6 @@ class Session:
             StorageUnavailable: nothing was stored.
             ClaimUncertain: the claims may have been stored, or may still be.
         """
-        asked_at = self._monotonic()
         users = [user_id or None for user_id in user_ids]
         try:
             with self._statement():
@@ -133,10 +131,12 @@ class Session:
             raise ClaimUncertain from exc
         if row is None:
             return None
+        issued_before, issued_count, coupon_limit, issue_time = row
         return Granted(
-            sighting=self._sighting(row, asked_at),
-            first_sequence=row["issued_before"] + 1,
-            issue_time=row["last_issue_time"],
+            first_sequence=issued_before + 1,
+            count=issued_count - issued_before,
+            issue_time=issue_time,
+            is_last=issued_count == coupon_limit,
         )
 
     async def settle(self, campaign_id: UUID, codes: Sequence[str]) -> list[Coupon]:
@@ -144,8 +144,9 @@ class Session:
         with self._statement():
             async with self._connection.transaction():
                 await self._connection.execute(queries.RAISE_CLAIM_EPOCH, campaign_id)
-                rows = await self._connection.fetch(queries.COUPONS_OF_CODES, campaign_id, codes)
-        return sorted(map(_coupon, rows), key=lambda coupon: coupon.sequence)
+                rows = await self._connection.fetch(queries.COUPONS_OF_CODES, codes)
+        coupons = [coupon for coupon in map(_coupon, rows) if coupon.campaign_id == campaign_id]
+        return sorted(coupons, key=lambda coupon: coupon.sequence)
 
     @contextlib.contextmanager
     def _statement(self) -> Iterator[None]:

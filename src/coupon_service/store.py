@@ -52,6 +52,7 @@ class Store:
         self._acquire_seconds_max = acquire_seconds_max
         self._monotonic = monotonic
         self._complain_at = 0.0
+        self._lent_count = 0
         # Long reads may use half of the connections, so that claims always find one.
         self._reads = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
 
@@ -89,9 +90,12 @@ class Store:
         finally:
             if session.is_lost:  # what cut this one has probably cut the idle ones too
                 await self._pool.expire_connections()
-            # A connection that broke is discarded here, whatever release thinks of it.
-            with contextlib.suppress(*DRIVER_ERRORS):
-                await self._pool.release(connection)
+            await self._release(connection)
+
+    @property
+    def is_short(self) -> bool:
+        """Tell whether all connections are lent, so that others may be waiting for one."""
+        return self._lent_count >= self._pool.get_max_size()
 
     async def campaign(self, campaign_id: UUID) -> Sighting | None:
         """Return a campaign, or None if there is none with this id."""
@@ -138,8 +142,7 @@ class Store:
         except DRIVER_ERRORS as exc:
             raise StorageUnavailable from exc
         finally:
-            with contextlib.suppress(*DRIVER_ERRORS):
-                await self._pool.release(connection)
+            await self._release(connection)
 
     @contextlib.asynccontextmanager
     async def _reading(self) -> AsyncIterator[None]:
@@ -155,11 +158,22 @@ class Store:
             self._reads.release()
 
     async def _acquire(self, seconds_max: float) -> PoolConnectionProxy:
+        # Waiting with a time limit takes a task. Where a connection is free there is only
+        # the connecting to wait for, which has a limit of its own.
+        timeout = seconds_max if self.is_short else None
         try:
-            return await self._pool.acquire(timeout=seconds_max)
+            connection = await self._pool.acquire(timeout=timeout)
         except DRIVER_ERRORS as exc:
             self._complain(exc)
             raise StorageUnavailable from exc
+        self._lent_count += 1
+        return connection
+
+    async def _release(self, connection: PoolConnectionProxy) -> None:
+        self._lent_count -= 1
+        # A connection that broke is discarded here, whatever release thinks of it.
+        with contextlib.suppress(*DRIVER_ERRORS):
+            await self._pool.release(connection)
 
     async def _try_twice(self, operation: Callable[[Session], Awaitable[T]]) -> T:
         """Run what may be repeated; a pooled connection may have died while it was idle."""
@@ -187,8 +201,12 @@ def _session_settings(statement_seconds_max: float) -> dict[str, str]:
         "application_name": "coupon-service",
         "default_transaction_isolation": "read committed",
         "idle_in_transaction_session_timeout": milliseconds,
-        # A plan made while a table is empty would be kept while it grows.
-        "plan_cache_mode": "force_custom_plan",
+        # One plan for ever, which spares planning each statement anew. A plan made while
+        # a table is empty is kept while it grows, so none may read whole tables; which
+        # index each statement takes is held by a test, on empty and on full tables.
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+        "jit": "off",
         "statement_timeout": milliseconds,
     }
 
