@@ -99,7 +99,7 @@ def test_a_campaign_cannot_be_changed() -> None:
         OPEN.issued_count = 1  # type: ignore[misc]  # that is the point
 
 
-MADE_FOR_EVERY_CALL = {domain.Coupon, domain.Claim, domain.Issued}
+MADE_FOR_EVERY_CALL = [domain.Coupon, domain.Claim, domain.Issued]
 
 
 @pytest.mark.parametrize("data_type", [domain.Campaign, domain.Sighting, domain.NewCampaign])
