@@ -52,8 +52,10 @@ class Server:
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that answer requests."""
+        # They are children of multiprocessing's fork server, which is one of the supervisor's.
         children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        servers = [child for child in children if "forkserver" in " ".join(child.cmdline())]
+        return [worker for server in servers for worker in server.children()]
 
     def cpu_seconds(self) -> float:
         """Return the processor time that the workers have used so far."""

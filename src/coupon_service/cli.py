@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coupon_service.cli_calls import Failure, campaign, issue
+from coupon_service import spawning
+from coupon_service.failures import Failure
 
 if TYPE_CHECKING:
     from coupon_service.settings import Settings
@@ -31,7 +32,32 @@ class CommandWithSettings(click.Command):
             )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """All commands; those that call a service are imported when they are asked for.
+
+    They need Connect's client, for which `serve` must not wait.
+    """
+
+    _calls = ("campaign", "issue")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return sorted([*super().list_commands(ctx), *self._calls])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name."""
+        if cmd_name not in self._calls:
+            return super().get_command(ctx, cmd_name)
+        from coupon_service import cli_calls  # noqa: PLC0415 # see the class
+
+        command: click.Command = getattr(cli_calls, cmd_name)
+        return command
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="coupon-service")
 def main() -> None:
     """First-come-first-served coupon campaigns.
@@ -46,10 +72,6 @@ def main() -> None:
         # A terminal that knows no Hangul shows \u escapes; nothing fails after the fact.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-main.add_command(campaign)
-main.add_command(issue)
 
 
 @main.command(cls=CommandWithSettings)
@@ -72,6 +94,7 @@ def serve(**options: Any) -> None:  # noqa: ANN401 # click's options, checked by
       coupon-service serve --port 9000 --workers 2
       COUPON_DATABASE_URL=postgresql://user:password@host/coupons coupon-service serve
     """  # noqa: D301 # \b is click's mark for a paragraph that keeps its lines
+    spawning.begin_importing()
     # Imported only here: the client commands must not wait for the server's modules.
     from coupon_service.embedded import EmbeddedPostgresError  # noqa: PLC0415
     from coupon_service.server import CannotServe  # noqa: PLC0415

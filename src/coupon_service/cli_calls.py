@@ -13,19 +13,12 @@ import click
 
 from coupon_service import moments
 from coupon_service.client import CallFailed, Client, present
+from coupon_service.failures import Failure
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class Failure(click.ClickException):
-    """A command failed: one line on stderr, exit status 1."""
-
-    def show(self, _file: Any = None) -> None:  # noqa: ANN401 # as click has it
-        """Print the line."""
-        click.echo(f"coupon-service: {' '.join(self.message.split())}", err=True)
 
 
 def _checked_url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:

@@ -12,15 +12,17 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from types import FrameType
 
 import structlog
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
+
+from coupon_service import spawning
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +39,7 @@ class WorkersFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    process: SpawnProcess
+    process: ForkServerProcess
     started_at: float
 
 
@@ -76,8 +78,10 @@ class Supervisor:
                 self._stop()
 
     def _start(self) -> _Worker:
-        process = multiprocessing.get_context("spawn").Process(
-            target=run_worker, args=(self._config, self._listener), name="coupon-service worker"
+        process = spawning.context().Process(
+            target=run_worker,
+            args=(self._config, self._listener, dict(os.environ)),
+            name="coupon-service worker",
         )
         process.start()
         return _Worker(process, time.monotonic())
@@ -134,8 +138,15 @@ def _told_to_stop() -> Iterator[socket.socket]:
                 signal.signal(number, handler)
 
 
-def run_worker(config: uvicorn.Config, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT; the life of one worker process."""
+def run_worker(
+    config: uvicorn.Config, listener: socket.socket, environment: Mapping[str, str]
+) -> None:
+    """Serve until SIGTERM or SIGINT; the life of one worker process.
+
+    `environment` is the supervisor's: the process this one is a copy of has an older one.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     # uvicorn stops gracefully on these, and then raises them again, which would
     # make the exit status one of a process that was killed.
     for number in (signal.SIGTERM, signal.SIGINT):

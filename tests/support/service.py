@@ -41,8 +41,10 @@ class Service:
 
     def worker_pids(self) -> list[int]:
         """Return the processes that answer requests."""
+        # They are children of multiprocessing's fork server, which is one of the supervisor's.
         children = psutil.Process(self.pid).children()
-        return [c.pid for c in children if "spawn_main" in " ".join(_cmdline(c))]
+        servers = [c for c in children if "forkserver" in " ".join(_cmdline(c))]
+        return [worker.pid for server in servers for worker in server.children()]
 
     def stop(self, *, signal_number: int = signal.SIGTERM) -> int:
         """Stop it as an operator does and return its exit status."""

@@ -1,0 +1,23 @@
+"""Where worker processes come from: copies of a process that has the application imported.
+
+Importing takes far longer than anything else a worker does before it can answer. The
+process to copy, multiprocessing's fork server, imports while the database starts, so
+that workers are there as soon as the database is, and a dead one is replaced at once.
+"""
+
+import multiprocessing
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+
+IMPORTED_BEFOREHAND = ["coupon_service.cli", "coupon_service.supervisor", "coupon_service.app"]
+
+
+def begin_importing() -> None:
+    """Start the process that imports, if it does not run yet, and do not wait for it."""
+    context().set_forkserver_preload(IMPORTED_BEFOREHAND)
+    forkserver.ensure_running()
+
+
+def context() -> ForkServerContext:
+    """Return what starts processes as copies of that one."""
+    return multiprocessing.get_context("forkserver")
