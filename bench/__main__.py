@@ -1,6 +1,7 @@
 """Measures the service: `python -m bench [ROW ...]`, or `make bench`."""
 
 import importlib.util
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -102,6 +103,8 @@ def main(
         raise click.ClickException("\n".join(missing))
     given = {name: value for name, value in chosen.items() if value is not None}
     options = replace(QUICK if quick else DEFAULTS, **given)
+    # So that what it started is stopped with it.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     run = results.begin(options)
     try:
         _measure(rows or tuple(MEASURES), run, output / RESULTS, quick=quick)

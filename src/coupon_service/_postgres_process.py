@@ -1,5 +1,6 @@
 """How PostgreSQL's processes are started, recognised and ended."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -18,6 +19,28 @@ FAST_SHUTDOWN_SECONDS = 30
 FORCED_END_SECONDS = 10
 STILL_STARTING_SECONDS = 10
 
+MEGABYTE = 2**20
+CGROUP_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def _memory_bytes() -> int:
+    """Return the memory that this process may use: the machine's, or its container's."""
+    limits = [psutil.virtual_memory().total]
+    with contextlib.suppress(OSError, ValueError):  # no such limit, or "max"
+        limits.append(int(CGROUP_MEMORY_LIMIT.read_text()))
+    return min(limits)
+
+
+def _shared_buffers() -> str:
+    """Return how much of the tables PostgreSQL keeps in its own memory.
+
+    Codes are random, so issuing touches every page of their index: an eighth of the
+    memory, up to 2 GB, holds that of ten million coupons. It is taken as it is needed.
+    """
+    megabytes = _memory_bytes() // 8 // MEGABYTE
+    return f"{min(max(megabytes, 128), 2048)}MB"
+
+
 SETTINGS = {
     # On the command line these win over postgresql.conf and ALTER SYSTEM: an
     # answered claim must be on disk, whatever those files say.
@@ -28,8 +51,10 @@ SETTINGS = {
     "listen_addresses": "",
     "port": "5432",  # named, because PGPORT in the environment would move the socket
     "max_connections": "200",
-    "shared_buffers": "256MB",
+    "shared_buffers": _shared_buffers(),
     "max_wal_size": "2GB",
+    # After a checkpoint the first change of a page logs all of it: seldom is better.
+    "checkpoint_timeout": "15min",
     # A file for each day of the week, overwritten a week later.
     "logging_collector": "on",
     "log_destination": "stderr",

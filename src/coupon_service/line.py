@@ -61,6 +61,8 @@ class Line:
         self.campaign_id = campaign_id
         self.queue: deque[Waiting] = deque()
         self._rules = rules
+        # Who is being served: taken out of the line, and not all answered yet.
+        self._group: list[Waiting] = []
         # Whether to look for the users' coupons before a claim. Seldom is there one, and
         # the unique index finds it as surely, so a look pays only where one was found.
         self._expects_repeats = False
@@ -69,37 +71,42 @@ class Line:
         """Answer group after group until nobody waits."""
         try:
             while self.queue:
-                await self._serve_group()
+                await self._serve_groups()
         finally:
             # Nothing is left unless serving itself was cancelled.
             fail_all(self._take(len(self.queue)), StorageUnavailable())
 
-    async def _serve_group(self) -> None:
-        group: list[Waiting] = []
+    async def _serve_groups(self) -> None:
+        self._group = []
         try:
             await self._meet()
             for _ in range(ATTEMPTS_MAX):
                 # A connection that died while it was idle: the next one is new.
                 with contextlib.suppress(ConnectionLost):
                     async with self._rules.store.session() as session:
-                        # Taken only now: who came or left while the connection was
-                        # awaited counts.
-                        group = self._wanted(group) or self._take(self._rules.group_limit)
-                        group = await self._attempt(session, group)
-                        while self.queue and not group and not self._rules.store.is_short:
-                            group = self._take(self._rules.group_limit)
-                            group = await self._attempt(session, group)
-                if not group:
+                        await self._serve_over(session)
+                if not self._group:
                     return
-            fail_all(group, Overloaded())
+            fail_all(self._group, Overloaded())
         except asyncio.CancelledError:
-            fail_all(group, StorageUnavailable())
+            fail_all(self._group, StorageUnavailable())
             raise
         except (CampaignNotFound, StorageUnavailable) as exc:
-            fail_all(group or self._take(len(self.queue)), exc)
+            fail_all(self._group or self._take(len(self.queue)), exc)
         except Exception as exc:  # whatever it is, the callers must get an answer
             log.exception("issuing failed", campaign_id=str(self.campaign_id))
-            fail_all(group or self._take(len(self.queue)), exc)
+            fail_all(self._group or self._take(len(self.queue)), exc)
+
+    async def _serve_over(self, session: Session) -> None:
+        """Serve groups over one connection, until one must be tried again or nobody waits."""
+        # Taken only now: who came or left while the connection was awaited counts.
+        self._group = self._wanted(self._group) or self._take(self._rules.group_limit)
+        while self._group:
+            self._group = await self._attempt(session, self._group)
+            await asyncio.sleep(0)  # the answers go out before anything else is done
+            if self._group or self._rules.store.is_short:
+                return
+            self._group = self._take(self._rules.group_limit)
 
     async def _meet(self) -> None:
         """Look at a campaign that is new to this process, in one of the turns for reads.

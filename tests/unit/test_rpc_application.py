@@ -1,0 +1,135 @@
+"""A claim in line is watched by nobody where the server can be asked about its caller."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import NoReturn, cast
+from uuid import UUID
+
+import pytest
+from support.asgi import Call
+
+from coupon_service.callers import never
+from coupon_service.codecs import codecs
+from coupon_service.domain import Claim, Issued, NewCampaign, Sighting
+from coupon_service.errors import CampaignNotFound
+from coupon_service.issuing import Issuer
+from coupon_service.rpc import CouponRpcs
+from coupon_service.rpc_application import CouponRpcApplication
+from coupon_service.rpc_errors import ErrorBorder
+from coupon_service.store import Store
+
+CALLS = 20
+CAMPAIGN = json.dumps({"campaignId": str(UUID(int=1))}).encode()
+NEW_CAMPAIGN = b'{"name":"x","couponLimit":1,"startTime":"2020-01-01T00:00:00Z"}'
+BODIES = {"IssueCoupon": CAMPAIGN, "GetCampaign": CAMPAIGN, "CreateCampaign": NEW_CAMPAIGN}
+
+
+class Slow:
+    """An issuer and a store whose answers are long in coming, and then are refusals."""
+
+    def __init__(self) -> None:
+        self.asked: list[Callable[[], bool]] = []
+        self.cancelled_count = 0
+        self.answer = asyncio.Event()
+
+    async def issue(self, _claim: Claim, is_gone: Callable[[], bool] = never) -> Issued:
+        await self._wait(is_gone)
+
+    async def campaign(self, _campaign_id: UUID) -> Sighting | None:
+        await self._wait()
+
+    async def create_campaign(self, _new: NewCampaign) -> Sighting:
+        await self._wait()
+
+    async def _wait(self, is_gone: Callable[[], bool] = never) -> NoReturn:
+        self.asked.append(is_gone)
+        try:
+            await self.answer.wait()
+        except asyncio.CancelledError:
+            self.cancelled_count += 1
+            raise
+        raise CampaignNotFound
+
+
+@pytest.fixture
+async def slow() -> Slow:
+    return Slow()
+
+
+@pytest.fixture
+async def application(slow: Slow) -> CouponRpcApplication:
+    rpcs = CouponRpcs(cast("Store", slow), cast("Issuer", slow))
+    return CouponRpcApplication(rpcs, interceptors=[ErrorBorder()], codecs=codecs())
+
+
+async def begin(
+    application: CouponRpcApplication, slow: Slow, rpc: str, *, count: int = 1, offers: bool
+) -> tuple[list[Call], list["asyncio.Task[None]"]]:
+    """Make calls that wait for their answers."""
+    calls = [Call(rpc, BODIES[rpc], offers) for _ in range(count)]
+    tasks = [asyncio.create_task(call.make(application)) for call in calls]
+    async with asyncio.timeout(10):
+        while len(slow.asked) < count:
+            await asyncio.sleep(0)
+    for _ in range(10):  # whatever starts beside them has started then
+        await asyncio.sleep(0)
+    return calls, tasks
+
+
+@pytest.mark.parametrize(("offers", "tasks_of_a_call"), [(True, 1), (False, 2)])
+async def test_a_claim_that_waits_is_one_task_where_the_server_can_be_asked_about_its_caller(
+    application: CouponRpcApplication, slow: Slow, *, offers: bool, tasks_of_a_call: int
+) -> None:
+    before = asyncio.all_tasks()
+    calls, tasks = await begin(application, slow, "IssueCoupon", count=CALLS, offers=offers)
+    assert len(asyncio.all_tasks() - before) == CALLS * tasks_of_a_call
+    slow.answer.set()
+    await asyncio.gather(*tasks)
+    assert [call.status for call in calls] == [404] * CALLS
+
+
+async def test_each_claim_is_told_how_to_ask_about_its_own_caller(
+    application: CouponRpcApplication, slow: Slow
+) -> None:
+    calls, tasks = await begin(application, slow, "IssueCoupon", count=3, offers=True)
+    calls[1].lose()
+    assert [is_gone() for is_gone in slow.asked] == [False, True, False]
+    slow.answer.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_claim_is_not_cut_off_where_the_server_can_be_asked_about_its_caller(
+    application: CouponRpcApplication, slow: Slow
+) -> None:
+    (call,), (task,) = await begin(application, slow, "IssueCoupon", offers=True)
+    call.lose()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (task.done(), slow.cancelled_count) == (False, 0)
+    slow.answer.set()
+    await task
+
+
+async def test_a_claim_is_cut_off_when_its_caller_goes_where_the_server_cannot_be_asked(
+    application: CouponRpcApplication, slow: Slow
+) -> None:
+    (call,), (task,) = await begin(application, slow, "IssueCoupon", offers=False)
+    assert slow.asked == [never]
+    call.lose()
+    async with asyncio.timeout(10):
+        await task
+    assert slow.cancelled_count == 1
+
+
+@pytest.mark.parametrize(("rpc", "cancelled_count"), [("GetCampaign", 1), ("CreateCampaign", 0)])
+@pytest.mark.parametrize("offers", [True, False])
+async def test_every_other_call_ends_when_its_caller_goes(
+    application: CouponRpcApplication, slow: Slow, rpc: str, cancelled_count: int, *, offers: bool
+) -> None:
+    (call,), (task,) = await begin(application, slow, rpc, offers=offers)
+    call.lose()
+    async with asyncio.timeout(10):
+        await task
+    # What creates a campaign goes on behind it.
+    assert slow.cancelled_count == cancelled_count
