@@ -27,11 +27,12 @@ def _latency_runs(count: int, *, seconds_max: float) -> Estimate:
 SECONDS: dict[str, Estimate] = {
     "a": _runs(4),
     "b": _runs(4),
-    "c": _runs(8, beside_seconds=2),
+    "c": _runs(12, beside_seconds=2),
     "d": _runs(4),
     "e": _runs(3, beside_seconds=STORE_RUN_SECONDS),
     "f": lambda options: (
-        options.stored_coupons / FILLED_PER_SECOND
+        # filled to a tenth, to a half and whole, from nothing each time
+        1.6 * options.stored_coupons / FILLED_PER_SECOND
         + _runs(8, beside_seconds=STORE_RUN_SECONDS)(options)
     ),
     "g": _latency_runs(2, seconds_max=float("inf")),

@@ -103,7 +103,8 @@ class Line:
         self._group = self._wanted(self._group) or self._take(self._rules.group_limit)
         while self._group:
             self._group = await self._attempt(session, self._group)
-            await asyncio.sleep(0)  # the answers go out before anything else is done
+            if not self.queue:
+                await asyncio.sleep(0)  # let the answers go out before the connection goes back
             if self._group or self._rules.store.is_short:
                 return
             self._group = self._take(self._rules.group_limit)
