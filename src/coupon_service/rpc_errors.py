@@ -4,7 +4,6 @@ Whatever leaves the service as an error goes through here, so that nothing of th
 inside can leave by accident.
 """
 
-import math
 import random
 import re
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from coupon_service.gen.google.rpc.error_details_pb import BadRequest, ErrorInfo
 log = structlog.get_logger(__name__)
 
 DOMAIN = "coupon.v1"
+MILLISECOND = timedelta(milliseconds=1)
 
 # How soon a call that met an overload or an outage should be tried again: spread
 # out, so that the callers do not come back all at once.
@@ -76,6 +76,8 @@ def connect_error(error: Exception, *, method: str = "") -> ConnectError:
 
 def _row(kind: type) -> tuple[str, Code] | None:
     """Return the table's row for a kind of refusal, which may be finer than the table's."""
+    if kind in REFUSALS:
+        return REFUSALS[kind]
     kinds: tuple[type, ...] = kind.__mro__
     return next((REFUSALS[each] for each in kinds if each in REFUSALS), None)
 
@@ -85,7 +87,7 @@ def _refusal(error: errors.Refused, reason: str, code: Code) -> ConnectError:
         case errors.CampaignSoldOut():
             details = [_info(reason)]
         case errors.CampaignNotStarted():
-            milliseconds_left = math.ceil(error.time_left / timedelta(milliseconds=1))
+            milliseconds_left = -(-error.time_left // MILLISECOND)  # rounded up
             info = _not_started_info(reason, error.start_time)
             details = [info, _retry_after(max(milliseconds_left, 0))]
         case errors.InvalidRequest():
