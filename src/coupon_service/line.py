@@ -63,6 +63,7 @@ class Line:
         self._rules = rules
         # Who is being served: taken out of the line, and not all answered yet.
         self._group: list[Waiting] = []
+        self._attempts = 0
         # Whether to look for the users' coupons before a claim. Seldom is there one, and
         # the unique index finds it as surely, so a look pays only where one was found.
         self._expects_repeats = False
@@ -78,9 +79,10 @@ class Line:
 
     async def _serve_groups(self) -> None:
         self._group = []
+        self._attempts = 0
         try:
             await self._meet()
-            for _ in range(ATTEMPTS_MAX):
+            while self._attempts < ATTEMPTS_MAX:
                 # A connection that died while it was idle: the next one is new.
                 with contextlib.suppress(ConnectionLost):
                     async with self._rules.store.session() as session:
@@ -100,14 +102,19 @@ class Line:
     async def _serve_over(self, session: Session) -> None:
         """Serve groups over one connection, until one must be tried again or nobody waits."""
         # Taken only now: who came or left while the connection was awaited counts.
-        self._group = self._wanted(self._group) or self._take(self._rules.group_limit)
+        self._group = self._wanted(self._group) or self._next_group()
         while self._group:
+            self._attempts += 1
             self._group = await self._attempt(session, self._group)
             if not self.queue:
                 await asyncio.sleep(0)  # let the answers go out before the connection goes back
             if self._group or self._rules.store.is_short:
                 return
-            self._group = self._take(self._rules.group_limit)
+            self._group = self._next_group()
+
+    def _next_group(self) -> list[Waiting]:
+        self._attempts = 0
+        return self._take(self._rules.group_limit)
 
     async def _meet(self) -> None:
         """Look at a campaign that is new to this process, in one of the turns for reads.
@@ -230,11 +237,11 @@ class Line:
                     issue_time=granted.issue_time,
                 )
             )
-        if granted.is_last or not self._rules.gate.is_open(self.campaign_id):
-            await self._look(session)
         left_over = callers_of(places[granted.count :])
         for waiting in left_over:
             waiting.begun = False
+        if granted.is_last or not self._rules.gate.is_open(self.campaign_id):
+            await self._look(session)
         return await self._refuse(session, left_over, CampaignSoldOut())
 
     async def _refuse_or_retry(self, session: Session, group: list[Waiting]) -> list[Waiting]:

@@ -47,9 +47,13 @@ CREATED_CAMPAIGN = f"""
     SELECT {_CAMPAIGN_COLUMNS} FROM campaign WHERE campaign_id = $1 OR request_id = $2
 """
 
-# Locks nothing. $1 campaign_id, $2 user_ids.
+# Locks nothing. One by one, each by the users' index: given all at once, some versions
+# of PostgreSQL rather go through all of the campaign's coupons.
+# $1 campaign_id, $2 user_ids, each once.
 COUPONS_OF_USERS = f"""
-    SELECT {_COUPON_COLUMNS} FROM coupon WHERE campaign_id = $1 AND user_id = ANY($2::text[])
+    SELECT {_COUPON_COLUMNS} FROM unnest($2::text[]) AS asked (asked_id) CROSS JOIN LATERAL (
+        SELECT * FROM coupon WHERE campaign_id = $1 AND user_id = asked_id LIMIT 1
+    ) AS coupon
 """
 
 # Locks the campaign's row until the commit. That is enough: the claims of a

@@ -14,7 +14,8 @@ class CouponRpcApplication(CouponServiceASGIApplication):
     connectrpc watches each call that has to wait with a task of its own, which it
     cancels when the call ends. A claim need not be told at once that its caller has
     gone; it is enough to ask before its turn. So where the server can be asked, claims
-    do without the watch, which costs a tenth of an issued coupon.
+    do without the watch, which costs a tenth of an issued coupon. (Those that come over
+    gRPC-Web keep it: the library answers them as it does streams.)
     """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 # as the library has it

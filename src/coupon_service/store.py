@@ -161,13 +161,15 @@ class Store:
         # Waiting with a time limit takes a task. Where a connection is free there is only
         # the connecting to wait for, which has a limit of its own.
         timeout = seconds_max if self.is_short else None
+        self._lent_count += 1  # before it is, so that nobody else counts on it
         try:
-            connection = await self._pool.acquire(timeout=timeout)
-        except DRIVER_ERRORS as exc:
+            return await self._pool.acquire(timeout=timeout)
+        except BaseException as exc:
+            self._lent_count -= 1
+            if not isinstance(exc, DRIVER_ERRORS):
+                raise
             self._complain(exc)
             raise StorageUnavailable from exc
-        self._lent_count += 1
-        return connection
 
     async def _release(self, connection: PoolConnectionProxy) -> None:
         self._lent_count -= 1

@@ -97,6 +97,18 @@ async def test_anonymous_claims_are_never_looked_for(
     assert [name for name, _ in statements] == [MEET, CLAIM, LOOK, CLAIM, CLAIM, LOOK, CLAIM]
 
 
+async def test_however_many_groups_of_a_busy_line_are_tried_again_none_is_refused_for_it(
+    create: Create, store: Store
+) -> None:
+    campaign = await create()
+    repeating = "abcdefghijklmnopqrstuvwxyz"
+    await _give(store, campaign, repeating)
+    # After each repeat a new user, so that the next repeat is not looked for beforehand.
+    asking = "".join(map("".join, zip(repeating, repeating.upper(), strict=True)))
+    answers = await _ask_one_after_the_other(store, campaign, asking)
+    assert [answer.already_issued for answer in answers] == [True, False] * len(repeating)
+
+
 @pytest.mark.parametrize("round_number", range(20))
 async def test_100_users_who_ask_three_times_of_two_processes_get_one_coupon_each(
     round_number: int,

@@ -17,7 +17,7 @@ from coupon_service.codes import random_codes
 from coupon_service.domain import Campaign, NewCampaign
 from coupon_service.errors import StorageUnavailable
 from coupon_service.schema import SchemaState
-from coupon_service.session import CodeTaken, Granted, UserTaken
+from coupon_service.session import ClaimUncertain, CodeTaken, Granted, UserTaken
 from coupon_service.store import CODES_OF_A_PAGE, Store
 
 Create = Callable[..., Awaitable[Campaign]]
@@ -218,6 +218,27 @@ async def test_when_one_connection_turns_out_to_be_broken_no_older_one_is_used_a
     assert await far_store.campaign(campaign.campaign_id) is not None
     newer = await _server_pids(far_store, 4)
     assert proxy.broken_count == 1
+    assert (len(older), len(newer), older & newer) == (4, 4, set())
+
+
+@pytest.mark.parametrize("breaking", [Break.REQUEST_LOST, Break.ANSWER_LOST])
+@pytest.mark.parametrize("user_id", ["", "a"])
+async def test_when_a_claim_s_connection_breaks_no_older_one_is_used_again(
+    create: Create, stores: AsyncExitStack, database_url: str, breaking: Break, user_id: str
+) -> None:
+    campaign = await create()
+    proxy = await stores.enter_async_context(proxied(database_url))
+    far_store = await open_store(stores, proxy.url, pool_size=4)
+    older = await _server_pids(far_store, 4)
+
+    (code,) = codes = random_codes(1)
+    proxy.breaking, proxy.matches = breaking, lambda chunk: code.encode() in chunk
+    with pytest.raises(ClaimUncertain):
+        await _claim(far_store, campaign, user_id, codes=codes)
+    settled = await far_store.settle(campaign.campaign_id, codes)
+    newer = await _server_pids(far_store, 4)
+    assert proxy.broken_count == 1
+    assert [coupon.code for coupon in settled] == (codes if breaking is Break.ANSWER_LOST else [])
     assert (len(older), len(newer), older & newer) == (4, 4, set())
 
 

@@ -1,6 +1,8 @@
 """The gate refuses only what the database would certainly refuse, and soon forgets."""
 
 import dataclasses
+import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,6 +22,7 @@ from coupon_service.gate import (
     CAMPAIGNS_MAX,
     CLOCK_MARGIN_SECONDS,
     Gate,
+    open_until,
     refusal_seen,
     refusal_since,
 )
@@ -186,6 +189,95 @@ def test_the_time_left_is_never_too_short_by_more_than_the_margin(
         assert refusal.start_time == campaign.start_time
         assert refusal.time_left > to_start - MARGIN
         assert refusal.time_left > timedelta(0)
+
+
+@settings(max_examples=1000)
+@given(
+    reading=readings(),
+    to_start=st.timedeltas(-timedelta(seconds=20), timedelta(seconds=20)),
+    open_for=st.one_of(st.none(), SPANS),
+    coupons_left=st.integers(0, 2),
+    was_paused=st.booleans(),
+)
+def test_before_the_instant_until_which_it_is_open_a_campaign_is_never_refused(
+    *,
+    reading: Reading,
+    to_start: timedelta,
+    open_for: timedelta | None,
+    coupons_left: int,
+    was_paused: bool,
+) -> None:
+    start_time = READ_TIME + to_start
+    campaign = dataclasses.replace(
+        OPEN,
+        start_time=start_time,
+        end_time=None if open_for is None else start_time + open_for + MICROSECOND,
+        issued_count=OPEN.coupon_limit - coupons_left,
+        pause_time=READ_TIME if was_paused else None,
+    )
+    sighting = seen(campaign, asked_at=reading.asked_at, answered_at=reading.answered_at)
+    if reading.at < open_until(sighting):
+        assert refusal_seen(sighting) is None
+        assert refusal_since(sighting, reading.at) is None
+
+
+@pytest.mark.parametrize(
+    ("campaign", "until"),
+    [
+        (OPEN, math.inf),
+        (dataclasses.replace(OPEN, end_time=READ_TIME + timedelta(seconds=4)), 1003.0),
+        (dataclasses.replace(OPEN, end_time=READ_TIME), -math.inf),
+        (SOLD_OUT, -math.inf),
+        (dataclasses.replace(OPEN, pause_time=READ_TIME), -math.inf),
+        (dataclasses.replace(OPEN, start_time=READ_TIME + MICROSECOND), -math.inf),
+    ],
+    ids=["no end", "an end", "ended", "sold out", "paused", "not started"],
+)
+def test_an_open_campaign_is_open_until_the_earliest_time_its_end_can_be(
+    campaign: Campaign, until: float
+) -> None:
+    assert open_until(seen(campaign, asked_at=999.0)) == until
+
+
+@pytest.mark.parametrize(("at", "is_open"), [(1000.0, True), (1002.5, True), (1003.0, False)])
+def test_a_campaign_seen_open_is_open_to_its_end_and_not_from_then_on(
+    gate: Gate, clock: Clock, at: float, *, is_open: bool
+) -> None:
+    gate.remember(seen(dataclasses.replace(OPEN, end_time=READ_TIME + timedelta(seconds=4))))
+    clock.seconds = at
+    assert gate.is_open(CAMPAIGN_ID) is is_open
+
+
+def test_a_campaign_without_an_end_is_open_however_long_ago_it_was_seen(
+    gate: Gate, clock: Clock
+) -> None:
+    gate.remember(seen(OPEN))
+    clock.seconds += 10 * SECONDS_MAX
+    assert gate.is_open(CAMPAIGN_ID)
+
+
+def test_a_campaign_that_is_unknown_or_forgotten_or_seen_closed_is_not_open(gate: Gate) -> None:
+    heard = [gate.is_open(CAMPAIGN_ID)]
+    sold_out = seen(SOLD_OUT, asked_at=1000.0)
+    forgetting: list[Callable[[], None]] = [
+        lambda: gate.remember(sold_out),
+        lambda: gate.forget(CAMPAIGN_ID),
+        gate.clear,
+    ]
+    for forget in forgetting:
+        gate.remember(seen(OPEN, asked_at=1000.0))
+        heard.append(gate.is_open(CAMPAIGN_ID))
+        forget()
+        heard.append(gate.is_open(CAMPAIGN_ID))
+    assert heard == [False, True, False, True, False, True, False]
+
+
+def test_a_campaign_that_made_room_is_not_open_and_has_no_epoch(gate: Gate) -> None:
+    ids = [UUID(int=i) for i in range(CAMPAIGNS_MAX + 1)]
+    for campaign_id in ids:
+        gate.remember(seen(dataclasses.replace(OPEN, campaign_id=campaign_id)))
+    assert [each for each in ids if not gate.is_open(each)] == ids[:1]
+    assert [each for each in ids if gate.claim_epoch(each) is None] == ids[:1]
 
 
 def test_an_unknown_campaign_is_never_refused(gate: Gate) -> None:
