@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 NETWORK_SECONDS_MAX = 5
 READY_SECONDS_MAX = 2
 # So few that decoding a page holds up the others in the process for a millisecond or two.
-CODES_OF_A_PAGE = 2000
+CODES_OF_A_PAGE = 500
 CLOSE_SECONDS_MAX = 2
 
 
