@@ -159,6 +159,7 @@ def _draw_lines(axes: Axes, lines: Series) -> None:
         axes.plot(at, [point.median for point in points], color=colour, marker=marker)
     if axes.get_yscale() == "linear":
         axes.set_ylim(bottom=0)
+    axes.set_ylim(axes.get_ylim())  # settled, so that the names can be placed by it
     _name_ends(axes, {name: points[-1] for name, points in lines.items()}, looks)
 
 
