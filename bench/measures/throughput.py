@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from bench.figures import Figure, Target, at_least, interleaved, ratios
-from bench.load import Throughput, issue_in_a_loop
+from bench.load import LoadFailed, Throughput, issue_in_a_loop
 from bench.options import Options
 from bench.stand import EMPTY, ISSUING, PLAIN, Stand
 
@@ -66,7 +66,7 @@ def _require_stored(stand: Stand, campaign_id: str, runs: list[Throughput]) -> N
     """Make sure that what was counted as issued is in the database."""
     answered, stored = sum(run.requests for run in runs), stand.issued_count(campaign_id)
     if stored < answered:
-        raise RuntimeError(f"{answered} coupons were answered and {stored} are stored")
+        raise LoadFailed(f"{answered} coupons were answered and {stored} are stored")
 
 
 def against_plain(stand: Stand, options: Options) -> Iterator[Figure]:

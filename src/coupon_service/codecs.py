@@ -71,8 +71,12 @@ async def with_codes(
 
 async def _json_with_codes(answer: GetCampaignResponse, pages: AsyncIterator[list[str]]) -> bytes:
     start = proto_json_codec().encode(answer).removesuffix(b"}")
-    lists = [json.dumps(page, ensure_ascii=False).encode()[1:-1] async for page in pages]
+    lists = [_json_list(page)[1:-1] async for page in pages]
     return b"".join([start, b',"couponCodes":[', b",".join(lists), b"]}"])
+
+
+def _json_list(codes: list[str]) -> bytes:
+    return json.dumps(codes, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 async def _binary_with_codes(answer: GetCampaignResponse, pages: AsyncIterator[list[str]]) -> bytes:
