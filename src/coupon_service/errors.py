@@ -55,7 +55,6 @@ class CampaignNotStarted(IssueRefused):
     """The campaign has not started yet."""
 
     def __init__(self, *, start_time: datetime, time_left: timedelta) -> None:
-        super().__init__(start_time, time_left)
         self.start_time = start_time
         self.time_left = time_left
 

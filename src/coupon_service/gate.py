@@ -60,11 +60,11 @@ def refusal_since(sighting: Sighting, instant: float) -> IssueRefused | None:
         return CampaignSoldOut()
     if campaign.pause_time is not None or campaign.start_time <= sighting.read_time:
         return None
-    time_to_start = campaign.start_time - sighting.read_time
-    if instant - sighting.asked_at + CLOCK_MARGIN_SECONDS >= time_to_start.total_seconds():
+    seconds_to_start = (campaign.start_time - sighting.read_time).total_seconds()
+    if instant - sighting.asked_at + CLOCK_MARGIN_SECONDS >= seconds_to_start:
         return None
-    time_passed = timedelta(seconds=instant - sighting.answered_at)
-    return CampaignNotStarted(start_time=campaign.start_time, time_left=time_to_start - time_passed)
+    time_left = timedelta(0, seconds_to_start - (instant - sighting.answered_at))
+    return CampaignNotStarted(start_time=campaign.start_time, time_left=time_left)
 
 
 def open_until(sighting: Sighting) -> float:

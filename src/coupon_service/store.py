@@ -17,6 +17,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from coupon_service.domain import Coupon, NewCampaign, Sighting
 from coupon_service.errors import StorageUnavailable
+from coupon_service.lending import Lending
 from coupon_service.schema import SchemaState, schema_state
 from coupon_service.session import DRIVER_ERRORS, ConnectionLost, Session
 
@@ -43,18 +44,17 @@ class Store:
 
     def __init__(
         self,
-        pool: asyncpg.Pool,
+        lending: Lending,
         *,
         acquire_seconds_max: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pool = pool
+        self._lending = lending
         self._acquire_seconds_max = acquire_seconds_max
         self._monotonic = monotonic
         self._complain_at = 0.0
-        self._lent_count = 0
         # Long reads may use half of the connections, so that claims always find one.
-        self._reads = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
+        self._reads = asyncio.Semaphore(max(1, lending.size // 2))
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -77,8 +77,12 @@ class Store:
             reset=_keep_session,
             server_settings=_session_settings(statement_seconds_max),
         )
+        lending = Lending(pool)
         async with pool_closed_in_time(pool):
-            yield cls(pool, acquire_seconds_max=connect_seconds_max)
+            try:
+                yield cls(lending, acquire_seconds_max=connect_seconds_max)
+            finally:
+                await lending.close()
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
@@ -89,13 +93,13 @@ class Store:
             yield session
         finally:
             if session.is_lost:  # what cut this one has probably cut the idle ones too
-                await self._pool.expire_connections()
-            await self._release(connection)
+                await self._lending.expire()
+            await self._lending.release(connection)
 
     @property
     def is_short(self) -> bool:
         """Tell whether all connections are lent, so that others may be waiting for one."""
-        return self._lent_count >= self._pool.get_max_size()
+        return self._lending.is_short
 
     async def campaign(self, campaign_id: UUID) -> Sighting | None:
         """Return a campaign, or None if there is none with this id."""
@@ -142,7 +146,7 @@ class Store:
         except DRIVER_ERRORS as exc:
             raise StorageUnavailable from exc
         finally:
-            await self._release(connection)
+            await self._lending.release(connection)
 
     @contextlib.asynccontextmanager
     async def _reading(self) -> AsyncIterator[None]:
@@ -158,24 +162,11 @@ class Store:
             self._reads.release()
 
     async def _acquire(self, seconds_max: float) -> PoolConnectionProxy:
-        # Waiting with a time limit takes a task. Where a connection is free there is only
-        # the connecting to wait for, which has a limit of its own.
-        timeout = seconds_max if self.is_short else None
-        self._lent_count += 1  # before it is, so that nobody else counts on it
         try:
-            return await self._pool.acquire(timeout=timeout)
-        except BaseException as exc:
-            self._lent_count -= 1
-            if not isinstance(exc, DRIVER_ERRORS):
-                raise
+            return await self._lending.acquire(seconds_max)
+        except DRIVER_ERRORS as exc:
             self._complain(exc)
             raise StorageUnavailable from exc
-
-    async def _release(self, connection: PoolConnectionProxy) -> None:
-        self._lent_count -= 1
-        # A connection that broke is discarded here, whatever release thinks of it.
-        with contextlib.suppress(*DRIVER_ERRORS):
-            await self._pool.release(connection)
 
     async def _try_twice(self, operation: Callable[[Session], Awaitable[T]]) -> T:
         """Run what may be repeated; a pooled connection may have died while it was idle."""

@@ -328,7 +328,7 @@ async def test_made_up_campaigns_leave_connections_for_real_claims(
 
     async def counted(campaign_id: UUID) -> Sighting | None:
         nonlocal in_use, most_in_use
-        in_use = store._pool.get_size() - store._pool.get_idle_size()
+        in_use = store._lending._lent_count
         most_in_use = max(most_in_use, in_use)
         return await read(campaign_id)
 

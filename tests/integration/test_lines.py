@@ -13,7 +13,8 @@ import pytest
 from conftest import make_issuer, open_store
 from support.stored import assert_sound, stored
 
-from coupon_service.domain import Campaign, Claim, Issued
+from coupon_service.domain import Campaign, Claim, Issued, Sighting
+from coupon_service.errors import StorageUnavailable
 from coupon_service.session import Session
 from coupon_service.store import Store
 
@@ -198,3 +199,24 @@ async def test_busy_lines_share_connections_of_which_there_are_fewer(
     last_turns = [149 - order[::-1].index(each.campaign_id) for each in campaigns]
     assert len(order) == 150
     assert max(first_turns) < min(last_turns)
+
+
+async def test_who_is_left_over_by_a_grant_certainly_got_nothing_even_if_the_look_after_fails(
+    create: Create, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = await create(limit=1)
+    issuer = make_issuer(store)
+    claim = Claim(campaign_id=campaign.campaign_id)
+    seen = Session.campaign
+    looks = 0
+
+    async def failing_after_the_first(session: Session, campaign_id: UUID) -> Sighting | None:
+        nonlocal looks
+        looks += 1
+        if looks > 1:
+            raise StorageUnavailable
+        return await seen(session, campaign_id)
+
+    monkeypatch.setattr(Session, "campaign", failing_after_the_first)
+    answers = await asyncio.gather(*(issuer.issue(claim) for _ in "abc"), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Issued, StorageUnavailable, StorageUnavailable]
