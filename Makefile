@@ -6,7 +6,6 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-BENCH_STAMP := $(VENV)/.set-up-bench
 GEN := src/coupon_service/gen
 PYTEST_ARGS ?=
 
@@ -80,13 +79,8 @@ migration: $(STAMP) ## draft a migration from tables.py: make migration name="wh
 	number=$$($(BIN)/python -c "print(format(int('$${last%%_*}') + 1, '04'))"); \
 	$(BIN)/alembic revision --autogenerate --rev-id "$$number" -m "$(name)"
 
-# What draws the charts is large, so only this target installs it.
-$(BENCH_STAMP): $(STAMP) requirements/bench.txt
-	@$(INSTALL) -r requirements/bench.txt
-	@touch $@
-
 .PHONY: bench
-bench: $(BENCH_STAMP) ## set up what is missing, then measure: make bench ARGS="--help"
+bench: $(STAMP) ## set up what is missing, then measure: make bench ARGS="--help"
 	@exec $(BIN)/python -m bench $(ARGS)
 
 .PHONY: format
@@ -101,7 +95,6 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 lock: $(STAMP) ## pin the newest versions of all dependencies, with hashes
 	@$(LOCK) --upgrade pyproject.toml --group dev -o requirements/dev.txt
 	@$(LOCK) --upgrade pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
-	@$(LOCK) --upgrade --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 .PHONY: clean
 clean: ## remove the virtual environment and everything that was built

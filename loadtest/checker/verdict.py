@@ -1,0 +1,111 @@
+"""What the checker says: for each rule whether it was kept, and what proves that it was not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from loadtest.checker.facts import Facts
+from loadtest.history import Line
+
+EXAMPLES_MAX = 5
+
+
+class Status(Enum):
+    """What became of a rule."""
+
+    KEPT = "kept"
+    BROKEN = "BROKEN"
+    NOT_CHECKED = "not checked"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Violation:
+    """A rule that was broken: one sentence, and the few lines of the history that prove it."""
+
+    sentence: str
+    proof: tuple[Line, ...]
+
+
+class Findings:
+    """What one rule finds in one campaign."""
+
+    def __init__(self) -> None:
+        self.checked_count = 0
+        self.violation_count = 0
+        self.examples: list[Violation] = []
+        self.lacking = ""
+
+    def checked(self, count: int = 1) -> None:
+        """Count what was looked at."""
+        self.checked_count += count
+
+    def violated(self, sentence: str, *proof: Line, count: int = 1) -> None:
+        """Note a violation, or `count` like this one."""
+        self.violation_count += count
+        if len(self.examples) < EXAMPLES_MAX:
+            self.examples.append(Violation(sentence=sentence, proof=proof))
+
+    def lacks(self, what: str) -> None:
+        """Note what the history would have to hold for the rule to be decided."""
+        self.lacking = what
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """A promise, and the function that looks for where a campaign's history breaks it."""
+
+    name: str
+    title: str
+    look: Callable[[Facts, Findings], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """A rule, and what it found in all campaigns."""
+
+    rule: Rule
+    status: Status
+    checked_count: int
+    violation_count: int
+    examples: list[Violation]
+    lacking: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """All judgements, and what they rest on."""
+
+    judgements: list[Judgement]
+    operation_count: int
+    campaign_count: int
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether no rule is broken, and at least one was checked."""
+        statuses = {judgement.status for judgement in self.judgements}
+        return Status.BROKEN not in statuses and Status.KEPT in statuses
+
+    @property
+    def broken(self) -> set[str]:
+        """Return the names of the rules that are broken."""
+        return {each.rule.name for each in self.judgements if each.status is Status.BROKEN}
+
+
+def judgement(rule: Rule, findings: list[Findings]) -> Judgement:
+    """Put together what a rule found in each campaign."""
+    violation_count = sum(each.violation_count for each in findings)
+    checked_count = sum(each.checked_count for each in findings)
+    if violation_count:
+        status = Status.BROKEN
+    else:
+        status = Status.KEPT if checked_count else Status.NOT_CHECKED
+    examples = [example for each in findings for example in each.examples]
+    return Judgement(
+        rule=rule,
+        status=status,
+        checked_count=checked_count,
+        violation_count=violation_count,
+        examples=examples[:EXAMPLES_MAX],
+        lacking=next((each.lacking for each in findings if each.lacking), ""),
+    )
