@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from conftest import make_issuer, open_store
 from support.locks import until_statements_wait
-from support.proxy import Break, Proxy, proxied
+from loadtest.faults.proxy import Break, Proxy, proxied
 from support.stored import assert_sound, stored
 
 from coupon_service.codes import random_codes

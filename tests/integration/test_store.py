@@ -11,7 +11,7 @@ import pytest
 from conftest import open_store
 from support.databases import Databases
 from support.locks import until_statements_wait
-from support.proxy import Break, proxied
+from loadtest.faults.proxy import Break, proxied
 
 from coupon_service.codes import random_codes
 from coupon_service.domain import Campaign, NewCampaign

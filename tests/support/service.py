@@ -1,118 +1,14 @@
-"""The real program, started as a user starts it."""
+"""The real program, and waiting for what it is about to do."""
 
-import json
-import os
-import queue
-import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
-import psutil
+from loadtest.services import Service, environment, running_service
+
+__all__ = ["Service", "environment", "eventually", "running_service"]
 
 T = TypeVar("T")
-
-STARTS_WITHIN_SECONDS = 60
-STOPS_WITHIN_SECONDS = 60
-
-
-def environment(**settings: object) -> dict[str, str]:
-    """Return this process's environment without settings of the service, but for the given ones."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("COUPON_")}
-    return inherited | {f"COUPON_{k.upper()}": str(v) for k, v in settings.items()}
-
-
-@dataclass
-class Service:
-    """A running `coupon-service serve`."""
-
-    process: subprocess.Popen[str]
-    log: list[dict[str, Any]] = field(default_factory=list)
-    url: str = ""
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def worker_pids(self) -> list[int]:
-        """Return the processes that answer requests."""
-        # They are children of multiprocessing's fork server, which is one of the supervisor's.
-        children = psutil.Process(self.pid).children()
-        servers = [c for c in children if "forkserver" in " ".join(_cmdline(c))]
-        return [worker.pid for server in servers for worker in server.children()]
-
-    def stop(self, *, signal_number: int = signal.SIGTERM) -> int:
-        """Stop it as an operator does and return its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal_number)
-        return self.process.wait(STOPS_WITHIN_SECONDS)
-
-    def kill_everything(self) -> None:
-        """Kill -9 of the supervisor and its workers at once, as a power failure would."""
-        pids = [self.pid, *self.worker_pids()]
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        self.process.wait(STOPS_WITHIN_SECONDS)
-
-
-def _cmdline(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
-
-
-@contextmanager
-def running_service(*arguments: str, **settings: object) -> Iterator[Service]:
-    """Start the service on a free port and wait until it says that it is ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "coupon_service", "serve", "--port", "0", *arguments],
-        env=environment(**settings),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    service = Service(process)
-    ready: queue.Queue[str] = queue.Queue()
-    reader = threading.Thread(target=_read_log, args=(service, ready), daemon=True)
-    reader.start()
-    try:
-        service.url = ready.get(timeout=STARTS_WITHIN_SECONDS)
-        if not service.url:
-            message = f"the service did not start: {service.log}"
-            raise RuntimeError(message)
-        yield service
-    finally:
-        _end(service)
-        reader.join(STOPS_WITHIN_SECONDS)
-        if process.stderr:
-            process.stderr.close()
-
-
-def _read_log(service: Service, ready: "queue.Queue[str]") -> None:
-    stream = service.process.stderr
-    if stream is None:
-        return
-    for line in stream:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            entry = {"event": line.rstrip()}
-        service.log.append(entry)
-        if entry["event"] == "ready":
-            ready.put(entry["url"])
-    ready.put("")
-
-
-def _end(service: Service) -> None:
-    try:
-        service.stop()
-    except subprocess.TimeoutExpired:
-        service.kill_everything()
 
 
 def eventually(condition: Callable[[], T], *, within_seconds: float = 30) -> T:

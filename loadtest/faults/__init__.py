@@ -1,0 +1,1 @@
+"""Faults: what goes wrong in real operation, done on purpose under load."""
