@@ -83,6 +83,10 @@ migration: $(STAMP) ## draft a migration from tables.py: make migration name="wh
 bench: $(STAMP) ## set up what is missing, then measure: make bench ARGS="--help"
 	@exec $(BIN)/python -m bench $(ARGS)
 
+.PHONY: faults
+faults: $(STAMP) ## set up what is missing, then do faults under load: make faults ARGS="--minutes 60"
+	@exec $(BIN)/python -m loadtest.faults $(ARGS)
+
 .PHONY: format
 format: $(STAMP) ## format the code and mend what lint can mend
 	@$(BIN)/ruff format .

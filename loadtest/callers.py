@@ -59,6 +59,7 @@ class RecordingClient:
         coupon_limit: int,
         starts_in_seconds: float = -1,
         ends_in_seconds: float | None = None,
+        name: str = "load test",
     ) -> str:
         """Create a campaign, and return its id."""
         # All on this host, so this clock is as good as the database's.
@@ -68,7 +69,7 @@ class RecordingClient:
         sent_us = self._clock.now_us()
         answer = await self._clients[0].create_campaign(
             pb.CreateCampaignRequest(
-                name="load test",
+                name=name,
                 coupon_limit=coupon_limit,
                 start_time=Timestamp.from_datetime(start_time),
                 end_time=None if end_time is None else Timestamp.from_datetime(end_time),

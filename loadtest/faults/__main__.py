@@ -5,7 +5,11 @@ import os
 import random
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -16,14 +20,27 @@ from loadtest.faults.running import DoesNotHeal, Result, run
 from loadtest.history import encode
 
 NAMES = {fault.name: fault for fault in FAULTS}
+WIDTH_WITHOUT_TERMINAL = 120
 
 
-@click.command()
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """How often each fault is done to one service, how long each lasts, and how long all do."""
+
+    names: tuple[str, ...]
+    minutes: float
+    strikes: int
+    hold_seconds: float
+    seed: int | None
+    output: Path
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1, metavar="[FAULT]...", type=click.Choice(list(NAMES)))
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0),
-    default=10,
+    default=10.0,
     show_default=True,
     help="Go on for so long; each fault is done at least once.",
 )
@@ -32,82 +49,82 @@ NAMES = {fault.name: fault for fault in FAULTS}
     type=click.IntRange(min=1),
     default=3,
     show_default=True,
-    help="How often each fault is done to one service.",
+    help="How often a fault is done to the same service.",
 )
 @click.option(
     "--hold-seconds",
     type=click.FloatRange(min=0.1),
     default=10.0,
     show_default=True,
-    help="How long a fault that lasts is to last.",
+    help="How long a fault lasts, if it is one that lasts.",
 )
-@click.option("--seed", type=int, help="Repeat a run; a new one by default.")
+@click.option("--seed", type=click.IntRange(min=0), help="A run's seed, to repeat it.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("build/faults"),
     show_default=True,
-    help="Where the histories of runs with violations go.",
+    help="Where the histories of runs that broke a promise go.",
 )
-def main(
-    names: tuple[str, ...],
-    minutes: float,
-    strikes: int,
-    hold_seconds: float,
-    seed: int | None,
-    output: Path,
-) -> None:
-    """Do faults to services under load, and check what every caller saw.
+def main(**options: Any) -> None:  # noqa: ANN401 # click's options
+    """Do faults to a service under load, and hold what every caller saw to the rules.
 
-    Without a FAULT, all of them, in an order by chance. Prints each run's seed. Exits with
-    status 1 if a promise was broken. Needs nothing; runs on this machine's loopback.
+    Without a FAULT, all of them are done, in an order by chance. Needs nothing, and calls
+    nothing but this machine's loopback. Exits with status 1 if a promise was broken.
     """
-    console = Console()
-    chance = random.Random(seed)  # noqa: S311 # to be repeated
-    chosen = [NAMES[name] for name in names] or list(FAULTS)
-    give_up_at = time.monotonic() + minutes * 60
-    bad_count = 0
-    for number in range(sys.maxsize):
-        if number and time.monotonic() >= give_up_at:
-            break
-        for fault in chosen if names else chance.sample(chosen, len(chosen)):
-            if fault.needs_root and os.geteuid() != 0:
-                console.print(f"{fault.name:22} not run: only root may mount a small disk")
-                continue
-            if number and time.monotonic() >= give_up_at:
-                break
-            run_seed = seed if seed is not None and names else chance.randrange(2**32)
-            bad_count += not _one_run(console, fault, run_seed, strikes, hold_seconds, output)
+    chosen = Options(**options)
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH_WITHOUT_TERMINAL)
+    bad_count = sum(not _one_run(console, fault, seed, chosen) for fault, seed in _plan(chosen))
     if bad_count:
-        console.print(f"{bad_count} runs broke a promise; their histories are in {output}")
-    sys.exit(1 if bad_count else 0)
+        console.print(f"Runs that broke a promise: {bad_count}.", style="bold red")
+        sys.exit(1)
+    console.print("Every promise was kept.", style="bold green")
 
 
-def _one_run(
-    console: Console, fault: Fault, seed: int, strikes: int, hold_seconds: float, output: Path
-) -> bool:
-    """Run and tell how it went; return whether all promises were kept."""
+def _plan(options: Options) -> Iterator[tuple[Fault, int]]:
+    """Yield faults and seeds until the time is up, and each fault at least once."""
+    chance = random.Random(options.seed)  # noqa: S311 # to be repeated
+    give_up_at = time.monotonic() + options.minutes * 60
+    faults = [NAMES[name] for name in options.names] or list(FAULTS)
+    possible = [fault for fault in faults if not fault.needs_root or os.geteuid() == 0]
+    for fault in (fault for fault in faults if fault not in possible):
+        click.echo(f"{fault.name} is left out: only root may mount a small disk.")
+    for cycle in count():
+        for fault in chance.sample(possible, len(possible)):
+            if cycle and time.monotonic() >= give_up_at:
+                return
+            is_repeat = options.seed is not None and not cycle
+            yield fault, options.seed if is_repeat else chance.randrange(2**32)  # type: ignore[misc]
+        if time.monotonic() >= give_up_at:
+            return
+
+
+def _one_run(console: Console, fault: Fault, seed: int, options: Options) -> bool:
+    """Do one fault and tell how it went; return whether all promises were kept."""
     begun = time.monotonic()
+    doing = run(fault, seed=seed, strikes=options.strikes, hold_seconds=options.hold_seconds)
     try:
-        result = asyncio.run(run(fault, seed=seed, strikes=strikes, hold_seconds=hold_seconds))
+        result = asyncio.run(doing)
     except (DoesNotHeal, TimeoutError) as exc:
-        console.print(f"{fault.name:22} seed {seed:<10} DOES NOT HEAL: {exc}", style="bold red")
+        why = str(exc) or "it did not answer in time"
+        console.print(f"{fault.name:22} seed {seed:<10} DOES NOT HEAL: {why}", style="bold red")
         return False
     seconds = time.monotonic() - begun
-    word = "kept" if result.is_good else "BROKEN"
     console.print(
-        f"{fault.name:22} seed {seed:<10} {word:7} {result.verdict.operation_count:7,} operations"
-        f" {seconds:6.1f} s, issuing again after {max(result.heal_seconds):.2f} s",
-        style=None if result.is_good else "bold red",
+        f"{fault.name:22} seed {seed:<10} {'kept' if result.is_good else 'BROKEN':6}"
+        f" {seconds:5.1f} s {result.verdict.operation_count:7,} operations;"
+        f" issuing again after {max(result.heal_seconds):.2f} s",
+        style="default" if result.is_good else "bold red",
+        soft_wrap=True,
     )
-    console.print(f"{'':22} {_seen(result)}", style="dim")
+    console.print(f"{'':22} {_seen(result)}", style="dim", soft_wrap=True)
     if not result.is_good:
-        _tell_why(console, result, output)
+        _tell_why(console, result, options.output)
     return result.is_good
 
 
 def _seen(result: Result) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in result.verdict.outcomes.items())
+    return ", ".join(f"{name} {number:,}" for name, number in result.verdict.outcomes.items())
 
 
 def _tell_why(console: Console, result: Result, output: Path) -> None:
@@ -115,9 +132,10 @@ def _tell_why(console: Console, result: Result, output: Path) -> None:
     path = output / f"{result.fault.name}-{result.seed}.jsonl"
     path.write_bytes(b"".join(encode(line) + b"\n" for line in result.lines))
     if result.unexpected:
-        console.print(f"callers were not to see {result.unexpected}")
+        seen = ", ".join(f"{name} {number:,}" for name, number in result.unexpected.items())
+        console.print(f"Callers saw what they were not to see: {seen}.")
     print_verdict(result.verdict, console)
-    console.print(f"The history is in {path}")
+    console.print(f"The history is in {path}.")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import cycle
-from pathlib import Path
 from typing import Final
 
 import asyncpg
@@ -30,7 +29,7 @@ BUSY: Final = frozenset({"OVERLOADED"})
 STORAGE: Final = frozenset({"STORAGE_UNAVAILABLE", "OVERLOADED", "OUTCOME_UNKNOWN"})
 # What a client makes of a connection that is cut or refused.
 CUT: Final = frozenset({"unavailable", "unknown", "canceled"})
-IMPATIENT: Final = frozenset({NO_ANSWER, "deadline_exceeded", "OUTCOME_UNKNOWN"})
+IMPATIENT: Final = frozenset({NO_ANSWER, "canceled", "deadline_exceeded", "OUTCOME_UNKNOWN"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,11 +180,11 @@ async def go_on(stage: Stage) -> None:
 
 async def fill_disk(stage: Stage) -> None:
     """Fill the disk of PostgreSQL's data, and make room again later."""
-    seen_from_there = Path(f"/proc/{stage.services[0].pid}/root{stage.data_dir}")
-    filler = seen_from_there / "filler"
+    disk = stage.services[0].seen_from_there(stage.data_dir)
+    filler = disk / "filler"
     with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
-            file.write(bytes(shutil.disk_usage(seen_from_there).free or 4096))
+            file.write(bytes(shutil.disk_usage(disk).free or 4096))
     await asyncio.sleep(stage.hold_seconds)
     filler.unlink()
 

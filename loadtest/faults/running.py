@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from loadtest.callers import RecordingClient, ask_again
 from loadtest.checker import Verdict, check
 from loadtest.faults.faults import Fault
-from loadtest.faults.stage import Stage, stage
+from loadtest.faults.stage import MANY, Stage, stage
 from loadtest.history import OK, Line
 
 SMALL = 300
 STARTS_IN_SECONDS = 0.5
+ENDS_IN_SECONDS = 1.0
+OVER = frozenset({"SOLD_OUT", "CAMPAIGN_ENDED"})
 # What a service without any fault answers.
-ALWAYS_SEEN = frozenset({OK, "SOLD_OUT", "CAMPAIGN_NOT_STARTED"})
+ALWAYS_SEEN = frozenset({OK, "CAMPAIGN_NOT_STARTED", *OVER})
 # So many coupons after the fault show that issuing goes on.
 COUPONS_BETWEEN = 50
 HEALS_WITHIN_SECONDS = 60
@@ -52,13 +54,11 @@ async def run(fault: Fault, *, seed: int, strikes: int, hold_seconds: float) -> 
     async with stage(fault.setting, fault.mix, chance=chance, hold_seconds=hold_seconds) as made:
         await _until_issued(made.client, COUPONS_BETWEEN)
         for _ in range(strikes):
-            # One that is sold out in the midst of it, and one that opens in the midst of it.
-            small = [await made.new_campaign(SMALL)]
-            small.append(await made.new_campaign(SMALL, starts_in_seconds=STARTS_IN_SECONDS))
+            small = await _small_campaigns(made)
             await asyncio.sleep(chance.random() / 10)
             await fault.strike(made)
             heal_seconds.append(await _until_issued(made.client, COUPONS_BETWEEN))
-            await _until_sold_out(made, small)
+            await _until_over(made, small)
         await made.crowd.stop()
         await ask_again(made.client, seconds_max=HEALS_WITHIN_SECONDS)
         await _record_the_end(made)
@@ -86,11 +86,20 @@ async def _until_issued(client: RecordingClient, count: int) -> float:
     return time.monotonic() - begun
 
 
-async def _until_sold_out(made: Stage, campaign_ids: list[str]) -> None:
-    """Wait until the small campaigns are sold out, and ask for them no longer."""
+async def _small_campaigns(made: Stage) -> list[str]:
+    """Create what is sold out, what opens and what ends in the midst of the fault."""
+    return [
+        await made.new_campaign(SMALL),
+        await made.new_campaign(SMALL, starts_in_seconds=STARTS_IN_SECONDS),
+        await made.new_campaign(MANY, ends_in_seconds=ENDS_IN_SECONDS),
+    ]
+
+
+async def _until_over(made: Stage, campaign_ids: list[str]) -> None:
+    """Wait until these campaigns are over, and ask for them no longer."""
     async with asyncio.timeout(HEALS_WITHIN_SECONDS):
         for campaign_id in campaign_ids:
-            while (await made.client.issue(campaign_id)).outcome != "SOLD_OUT":
+            while (await made.client.issue(campaign_id)).outcome not in OVER:
                 await asyncio.sleep(0.02)
     # What was refused stays in the history; going on would fill it with nothing else.
     for campaign_id in campaign_ids:

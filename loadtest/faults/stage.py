@@ -8,11 +8,13 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import asyncpg
 import psutil
 
 from coupon_service import migrating
+from coupon_service._postgres_files import socket_dir
 from coupon_service.embedded import EmbeddedPostgres
 from loadtest.callers import Crowd, Mix, RecordingClient, recording
 from loadtest.faults.proxy import Proxy, proxied
@@ -82,10 +84,18 @@ class Stage:
                 return await asyncpg.connect(self.database_url)
             await asyncio.sleep(0.05)
 
-    async def new_campaign(self, coupon_limit: int, *, starts_in_seconds: float = -1) -> str:
+    async def new_campaign(
+        self,
+        coupon_limit: int,
+        *,
+        starts_in_seconds: float = -1,
+        ends_in_seconds: float | None = None,
+    ) -> str:
         """Create a campaign, for which the callers then ask too."""
         campaign_id = await self.client.create(
-            coupon_limit=coupon_limit, starts_in_seconds=starts_in_seconds
+            coupon_limit=coupon_limit,
+            starts_in_seconds=starts_in_seconds,
+            ends_in_seconds=ends_in_seconds,
         )
         self.campaign_ids.append(campaign_id)
         return campaign_id
@@ -129,12 +139,16 @@ async def _started(
     services = [
         await _service(stack, setting, data_dir, options) for _ in range(setting.service_count)
     ]
+    url = postgres.url
+    if setting.disk_megabytes is not None:
+        run = str(socket_dir(data_dir))
+        url = url.replace(quote(run), quote(str(services[0].seen_from_there(Path(run)))))
     return Stage(
         chance=chance,
         services=services,
         data_dir=data_dir,
         hold_seconds=hold_seconds,
-        database_url=postgres.url,
+        database_url=url,
         postgres=None if setting.has_own_database else postgres,
         proxy=proxy,
     )
