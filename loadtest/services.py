@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -44,6 +45,10 @@ class Service:
         children = psutil.Process(self.pid).children()
         servers = [c for c in children if "forkserver" in " ".join(_cmdline(c))]
         return [worker.pid for server in servers for worker in server.children()]
+
+    def seen_from_there(self, path: Path) -> Path:
+        """Return the path under which others find a file of a disk that only the service sees."""
+        return Path(f"/proc/{self.pid}/root{path}")
 
     def stop(self, *, signal_number: int = signal.SIGTERM) -> int:
         """Stop it as an operator does and return its exit status."""
