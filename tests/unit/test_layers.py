@@ -75,7 +75,7 @@ def test_queries_import_nothing() -> None:
 
 
 def test_the_database_driver_is_known_to_few() -> None:
-    few = {"store", "session", "schema", "migrating", "changes", "server", "cli"}
+    few = {"store", "lending", "session", "schema", "migrating", "changes", "server", "cli"}
     assert users_of("asyncpg") - few == set()
 
 
