@@ -178,6 +178,7 @@ def _uvicorn_config(settings: Settings, application: str) -> uvicorn.Config:
         log_level="info" if settings.log_level == "debug" else "warning",
         access_log=settings.access_log,
         server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.shutdown_seconds_max,
     )
 

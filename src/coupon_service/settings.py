@@ -89,6 +89,12 @@ class Settings(BaseSettings):
     request_bytes_max: int = Field(
         default=65536, ge=1024, description="The largest request message, in bytes."
     )
+    keep_alive_seconds: int = Field(
+        default=75,
+        ge=1,
+        description="Seconds for which a connection without a call is kept open. "
+        "Load balancers keep theirs for 60; the shorter side must not be this one.",
+    )
     shutdown_seconds_max: int = Field(
         default=20,
         ge=1,

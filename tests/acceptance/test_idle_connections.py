@@ -1,0 +1,48 @@
+"""Connections without a call under way stay open for as long as whoever pools them expects."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from conftest import ServiceStarter
+from support.service import Service
+
+from coupon_service.settings import Settings
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+# Longer than the HTTP server's own default, at which clients and balancers lost calls.
+IDLE_SECONDS = 6
+
+
+async def _connect(service: Service) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    parts = urlsplit(service.url)
+    return await asyncio.open_connection(parts.hostname, parts.port)
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    writer.write(REQUEST)
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(len(b'{"status": "alive"}'))
+    return head.split(b"\r\n")[0]
+
+
+async def test_a_connection_that_was_idle_for_seconds_is_answered(service: Service) -> None:
+    reader, writer = await _connect(service)
+    assert await _ask(reader, writer) == b"HTTP/1.1 200 OK"
+    await asyncio.sleep(IDLE_SECONDS)
+    assert await _ask(reader, writer) == b"HTTP/1.1 200 OK"
+    writer.close()
+
+
+async def test_a_connection_that_stays_idle_is_closed_in_the_end(
+    start_service: ServiceStarter, database_url: str
+) -> None:
+    service = start_service(database_url=database_url, keep_alive_seconds=1)
+    reader, writer = await _connect(service)
+    assert await _ask(reader, writer) == b"HTTP/1.1 200 OK"
+    async with asyncio.timeout(30):
+        assert await reader.read() == b""
+    writer.close()
+
+
+def test_the_default_is_longer_than_the_minute_of_most_load_balancers() -> None:
+    assert Settings.model_fields["keep_alive_seconds"].default > 60
