@@ -62,6 +62,7 @@ def test_nothing_has_to_be_set() -> None:
         "settle_seconds_max": 10.0,
         "gate_seconds_max": 1.0,
         "request_bytes_max": 65536,
+        "keep_alive_seconds": 75,
         "shutdown_seconds_max": 20,
         "log_level": "info",
         "log_format": "auto",
