@@ -124,7 +124,7 @@ Operation = Campaign | Change | Issue | Read | Stored
 Line = Clock | Operation
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Line)
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 
 def encode(line: Line) -> bytes:
@@ -136,7 +136,7 @@ def decode(data: bytes) -> Line:
     """Return what a line of the history says.
 
     Raises:
-        msgspec.DecodeError: it is not a line of a history.
+        msgspec.DecodeError, UnicodeDecodeError: it is not a line of a history.
     """
     return _decoder.decode(data)
 
@@ -176,8 +176,31 @@ def read_history(paths: Iterable[Path]) -> Iterator[Line]:
         HistoryError: a file cannot be read, or a line is not one of a history. That a line
             was cut off is an error too: calls are missing, which could prove anything.
     """
+    shared = _Shared()
     for path in files_of(paths):
-        yield from _lines_of(path)
+        for line in _lines_of(path):
+            _share(line, shared)
+            yield line
+
+
+class _Shared(dict[str, str]):
+    """Gives for each text the first one equal to it."""
+
+    def __missing__(self, text: str) -> str:
+        self[text] = text
+        return text
+
+
+def _share(line: Line, shared: _Shared) -> None:
+    """Keep once what a million lines repeat: ids, and the codes that each read shows again."""
+    line.process = shared[line.process]
+    if isinstance(line, Clock):
+        return
+    line.campaign_id = shared[line.campaign_id]
+    if isinstance(line, Issue):
+        line.code = shared[line.code]
+    elif isinstance(line, Read):
+        line.codes = list(map(shared.__getitem__, line.codes))
 
 
 def _lines_of(path: Path) -> Iterator[Line]:
@@ -186,7 +209,7 @@ def _lines_of(path: Path) -> Iterator[Line]:
             for number, data in enumerate(file, 1):
                 try:
                     yield _decoder.decode(data)
-                except msgspec.DecodeError as exc:
+                except (msgspec.DecodeError, UnicodeDecodeError) as exc:
                     raise HistoryError(f"{path}, line {number}: {exc}") from exc
     except OSError as exc:
         raise HistoryError(f"{path} cannot be read: {exc.strerror}") from exc

@@ -1,6 +1,6 @@
-"""What each outcome of IssueCoupon says about whether a coupon was issued."""
+"""What each outcome of a call says about whether it did anything."""
 
-from loadtest.history import NO_ANSWER, OK, Change, Issue
+from loadtest.history import NO_ANSWER, OK, Campaign, Change, Issue
 
 # The promise is that nothing was issued to this call.
 REFUSED = frozenset(
@@ -42,5 +42,10 @@ def may_have_issued(issue: Issue) -> bool:
 
 
 def may_have_happened(change: Change) -> bool:
-    """Tell whether an operator's change was made, or may have been."""
+    """Tell whether an operator's change was made, or may have been, or may yet be."""
     return change.outcome not in REFUSED
+
+
+def is_certain(operation: Campaign | Change) -> bool:
+    """Tell whether what an operator asked for was done when the answer came."""
+    return operation.outcome == OK

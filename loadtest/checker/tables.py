@@ -1,11 +1,12 @@
 """The verdict as a person reads it in a terminal."""
 
+import msgspec
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from loadtest.checker.verdict import Judgement, Status, Verdict, Violation
-from loadtest.history import encode
+from loadtest.history import Line, Read, Stored, encode
 
 _STYLES = {Status.KEPT: "green", Status.BROKEN: "bold red", Status.NOT_CHECKED: "yellow"}
 
@@ -51,8 +52,17 @@ def _evidence(judgement: Judgement) -> RenderableType:
 
 def _example(violation: Violation) -> RenderableType:
     lines = [Text(f"  {violation.sentence}")]
-    lines += [Text(f"    {encode(line).decode()}", style="dim") for line in violation.proof]
+    lines += [Text(f"    {_short(line)}", style="dim") for line in violation.proof]
     return Group(*lines)
+
+
+def _short(line: Line) -> str:
+    """Return a line without the codes, of which there may be a million."""
+    if isinstance(line, Read):
+        line = msgspec.structs.replace(line, codes=[])
+    elif isinstance(line, Stored):
+        line = msgspec.structs.replace(line, coupons=[])
+    return encode(line).decode()
 
 
 def _summary(verdict: Verdict) -> Text:

@@ -8,6 +8,7 @@ from loadtest.checker.facts import Facts
 from loadtest.history import Line
 
 EXAMPLES_MAX = 5
+ANY_CALL = "a call of a campaign"
 
 
 class Status(Enum):
@@ -34,6 +35,7 @@ class Findings:
         self.violation_count = 0
         self.examples: list[Violation] = []
         self.lacking = ""
+        self.is_undecided = False
 
     def checked(self, count: int = 1) -> None:
         """Count what was looked at."""
@@ -46,8 +48,13 @@ class Findings:
             self.examples.append(Violation(sentence=sentence, proof=proof))
 
     def lacks(self, what: str) -> None:
-        """Note what the history would have to hold for the rule to be decided."""
+        """Note that there is nothing here to hold to the rule, and what that would be."""
         self.lacking = what
+
+    def undecided(self, what: str) -> None:
+        """Note that there is something that may break the rule, and what would decide it."""
+        self.lacking = what
+        self.is_undecided = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,13 +100,22 @@ class Verdict:
 
 
 def judgement(rule: Rule, findings: list[Findings]) -> Judgement:
-    """Put together what a rule found in each campaign."""
+    """Put together what a rule found in each campaign.
+
+    A rule that could not be decided for one campaign was not kept by all, as far as one knows.
+    """
     violation_count = sum(each.violation_count for each in findings)
     checked_count = sum(each.checked_count for each in findings)
+    # What was undecided comes first: it says what to add to the history.
+    lacking = sorted(
+        (each for each in findings if each.lacking), key=lambda each: not each.is_undecided
+    )
     if violation_count:
         status = Status.BROKEN
+    elif checked_count and not any(each.is_undecided for each in findings):
+        status = Status.KEPT
     else:
-        status = Status.KEPT if checked_count else Status.NOT_CHECKED
+        status = Status.NOT_CHECKED
     examples = [example for each in findings for example in each.examples]
     return Judgement(
         rule=rule,
@@ -107,5 +123,5 @@ def judgement(rule: Rule, findings: list[Findings]) -> Judgement:
         checked_count=checked_count,
         violation_count=violation_count,
         examples=examples[:EXAMPLES_MAX],
-        lacking=next((each.lacking for each in findings if each.lacking), ""),
+        lacking=lacking[0].lacking if lacking else ANY_CALL,
     )
