@@ -108,7 +108,8 @@ def judgement(rule: Rule, findings: list[Findings]) -> Judgement:
     checked_count = sum(each.checked_count for each in findings)
     # What was undecided comes first: it says what to add to the history.
     lacking = sorted(
-        (each for each in findings if each.lacking), key=lambda each: not each.is_undecided
+        (each for each in findings if each.lacking),
+        key=lambda each: (not each.is_undecided, each.lacking),
     )
     if violation_count:
         status = Status.BROKEN

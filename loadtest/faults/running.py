@@ -62,7 +62,6 @@ async def run(fault: Fault, *, seed: int, strikes: int, hold_seconds: float) -> 
         await made.crowd.stop()
         await ask_again(made.client, seconds_max=HEALS_WITHIN_SECONDS)
         await _record_the_end(made)
-    # The checker takes the lines' times over.
     verdict = check(made.client.lines)
     seen = made.client.outcomes
     unexpected = {name: seen[name] for name in seen.keys() - ALWAYS_SEEN - fault.seen}
