@@ -87,6 +87,14 @@ bench: $(STAMP) ## set up what is missing, then measure: make bench ARGS="--help
 faults: $(STAMP) ## set up what is missing, then do faults under load: make faults ARGS="--minutes 60"
 	@exec $(BIN)/python -m loadtest.faults $(ARGS)
 
+.PHONY: rush
+rush: $(STAMP) ## set up what is missing, then a launch night in small, with a verdict: make rush ARGS="--help"
+	@exec $(BIN)/python -m loadtest rush $(ARGS)
+
+.PHONY: broken
+broken: $(STAMP) ## set up what is missing, then see that the checker catches every issuer broken on purpose
+	@exec $(BIN)/python -m loadtest.broken $(ARGS)
+
 .PHONY: format
 format: $(STAMP) ## format the code and mend what lint can mend
 	@$(BIN)/ruff format .
