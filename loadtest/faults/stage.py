@@ -157,7 +157,8 @@ async def _started(
 async def _service(
     stack: contextlib.AsyncExitStack, setting: Setting, data_dir: Path, options: dict[str, object]
 ) -> Service:
-    variables, prefix = {}, ()
+    variables: dict[str, str] = {}
+    prefix: tuple[str, ...] = ()
     module: tuple[str, ...] = ("coupon_service", "serve")
     if setting.wrong_by_seconds:
         variables = {"WRONG_BY_SECONDS": str(setting.wrong_by_seconds)}

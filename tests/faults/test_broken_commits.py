@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 from conftest import make_issuer, open_store
 from support.locks import until_statements_wait
-from loadtest.faults.proxy import Break, Proxy, proxied
 from support.stored import assert_sound, stored
 
 from coupon_service.codes import random_codes
@@ -17,6 +16,7 @@ from coupon_service.domain import Campaign, Claim, Issued
 from coupon_service.errors import OutcomeUnknown, StorageUnavailable
 from coupon_service.issuing import Issuer
 from coupon_service.store import Store
+from loadtest.faults.proxy import Break, Proxy, proxied
 
 Create = Callable[..., Awaitable[Campaign]]
 

@@ -25,7 +25,7 @@ HOUR = 3600
 def _service_with_wrong_clock(database_url: str, seconds: int) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        application = "support.wrong_clock:create_app_with_wrong_clock"
+        application = "loadtest.faults.wrong_clock:create_app"
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "uvicorn", "--factory", application),
@@ -34,7 +34,7 @@ def _service_with_wrong_clock(database_url: str, seconds: int) -> Iterator[str]:
             env=environment(database_url=database_url)
             | {
                 "WRONG_BY_SECONDS": str(seconds),
-                "PYTHONPATH": str(Path(__file__).parents[1]),
+                "PYTHONPATH": str(Path(__file__).parents[2]),
             },
             pass_fds=[listener.fileno()],
         )

@@ -11,7 +11,6 @@ import pytest
 from conftest import open_store
 from support.databases import Databases
 from support.locks import until_statements_wait
-from loadtest.faults.proxy import Break, proxied
 
 from coupon_service.codes import random_codes
 from coupon_service.domain import Campaign, NewCampaign
@@ -19,6 +18,7 @@ from coupon_service.errors import StorageUnavailable
 from coupon_service.schema import SchemaState
 from coupon_service.session import ClaimUncertain, CodeTaken, Granted, UserTaken
 from coupon_service.store import CODES_OF_A_PAGE, Store
+from loadtest.faults.proxy import Break, proxied
 
 Create = Callable[..., Awaitable[Campaign]]
 NOW = datetime.now(UTC)

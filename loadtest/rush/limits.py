@@ -1,0 +1,15 @@
+"""What of a rush can be chosen, and within what bounds."""
+
+COUPONS = (1, 10_000_000)
+RATE = (1, 100_000)
+STARTS_IN_SECONDS = (2, 3600)
+DURATION_SECONDS = (1, 3600)
+USER_RATE = (1, 1000)
+PROCESSES = (1, 64)
+SEED = (1, 2**32 - 1)
+
+DEFAULT_COUPONS = 10_000
+DEFAULT_RATE = 1_100
+DEFAULT_STARTS_IN = 5
+DEFAULT_USER_RATE = 50
+DEFAULT_OUTPUT = "build/rush"
