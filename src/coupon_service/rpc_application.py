@@ -1,6 +1,12 @@
 """connectrpc's application, fitted to what the RPCs need to know and to be spared."""
 
+from functools import lru_cache
 from typing import Any
+
+from connectrpc._protocol import ConnectWireError
+from connectrpc._protocol_connect import ConnectServerProtocol
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError, ErrorDetail
 
 from coupon_service import callers, codecs
 from coupon_service.gen.coupon.v1.coupon_connect import CouponServiceASGIApplication
@@ -8,8 +14,11 @@ from coupon_service.gen.coupon.v1.coupon_connect import CouponServiceASGIApplica
 Scope = dict[str, Any]
 
 
+JSON_HEADERS = [(b"content-type", b"application/json")]
+
+
 class CouponRpcApplication(CouponServiceASGIApplication):
-    """The RPCs as an ASGI application, without a watch on the connections of claims.
+    """The RPCs as an ASGI application, without what would be done anew for each call.
 
     connectrpc watches each call that has to wait with a task of its own, which it
     cancels when the call ends. A claim need not be told at once that its caller has
@@ -32,6 +41,29 @@ class CouponRpcApplication(CouponServiceASGIApplication):
             return await super()._call_unary(*call)
         request = await self._read_post_request(endpoint, receive, codec, headers)
         return await endpoint.function(request, ctx)
+
+    async def _handle_error(self, *answer: Any) -> bool:  # noqa: ANN401 # as the library has it
+        """Answer with an error; the same refusal is encoded once and not for each call.
+
+        When a campaign is sold out, hardly anything else is answered any more.
+        """
+        error, _ctx, protocol, send = answer
+        is_plain = isinstance(error, ConnectError) and isinstance(protocol, ConnectServerProtocol)
+        if not is_plain or send.started or send.failed:
+            return bool(await super()._handle_error(*answer))
+        status, body = _encoded(error.code, error.message, tuple(error.details))
+        start = {"type": "http.response.start", "status": status, "headers": JSON_HEADERS}
+        await send({**start, "trailers": False})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        return True
+
+
+# Details are told apart by identity; those of refusals are made once, see rpc_errors.
+@lru_cache(maxsize=1024)
+def _encoded(code: Code, message: str, details: tuple[ErrorDetail, ...]) -> tuple[int, bytes]:
+    """Return an error's HTTP status and body in the Connect protocol."""
+    error = ConnectWireError(code, message, details)
+    return error.to_http_status().code, error.to_json_bytes()
 
 
 def _speaks_json(scope: Scope) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coupon_service.callers import EXTENSION, IS_LOST
-from coupon_service.rpc_application import CouponRpcApplication
+from coupon_service.gen.coupon.v1.coupon_connect import CouponServiceASGIApplication
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Call:
     sent: list[dict[str, Any]] = field(default_factory=list)
     _body_taken: bool = False
 
-    async def make(self, application: CouponRpcApplication) -> None:
+    async def make(self, application: CouponServiceASGIApplication) -> None:
         """Make the call, up to its answer."""
         await application(self._scope(), self._receive, self._send)
 

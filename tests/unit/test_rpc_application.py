@@ -3,23 +3,35 @@
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import NoReturn, cast
 from uuid import UUID
 
 import pytest
 from support.asgi import Call
 
+from coupon_service import rpc_errors
 from coupon_service.callers import never
 from coupon_service.codecs import codecs
 from coupon_service.domain import Claim, Issued, NewCampaign, Sighting
-from coupon_service.errors import CampaignNotFound
+from coupon_service.errors import (
+    CampaignNotFound,
+    CampaignNotStarted,
+    CampaignSoldOut,
+    FieldViolation,
+    InvalidRequest,
+    OutcomeUnknown,
+    Overloaded,
+)
+from coupon_service.gen.coupon.v1.coupon_connect import CouponServiceASGIApplication
 from coupon_service.issuing import Issuer
 from coupon_service.rpc import CouponRpcs
 from coupon_service.rpc_application import CouponRpcApplication
-from coupon_service.rpc_errors import ErrorBorder
+from coupon_service.rpc_errors import ErrorBorder, connect_error
 from coupon_service.store import Store
 
 CALLS = 20
+START_TIME = datetime(2030, 1, 1, 12, tzinfo=UTC)
 CAMPAIGN = json.dumps({"campaignId": str(UUID(int=1))}).encode()
 NEW_CAMPAIGN = b'{"name":"x","couponLimit":1,"startTime":"2020-01-01T00:00:00Z"}'
 BODIES = {"IssueCoupon": CAMPAIGN, "GetCampaign": CAMPAIGN, "CreateCampaign": NEW_CAMPAIGN}
@@ -31,6 +43,7 @@ class Slow:
     def __init__(self) -> None:
         self.asked: list[Callable[[], bool]] = []
         self.cancelled_count = 0
+        self.refusal: Exception = CampaignNotFound()
         self.answer = asyncio.Event()
 
     async def issue(self, _claim: Claim, is_gone: Callable[[], bool] = never) -> Issued:
@@ -49,7 +62,7 @@ class Slow:
         except asyncio.CancelledError:
             self.cancelled_count += 1
             raise
-        raise CampaignNotFound
+        raise self.refusal
 
 
 @pytest.fixture
@@ -133,3 +146,35 @@ async def test_every_other_call_ends_when_its_caller_goes(
         await task
     # What creates a campaign goes on behind it.
     assert slow.cancelled_count == cancelled_count
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        CampaignNotFound(),
+        CampaignSoldOut(),
+        CampaignNotStarted(start_time=START_TIME, time_left=timedelta(seconds=1.5)),
+        InvalidRequest(FieldViolation(field="campaign_id", description="No.")),
+        Overloaded(),
+        OutcomeUnknown(),
+        RuntimeError("inside"),
+        TimeoutError(),
+    ],
+    ids=lambda refusal: type(refusal).__name__,
+)
+async def test_an_error_is_answered_as_the_library_would_however_often(
+    slow: Slow, refusal: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = connect_error(refusal)  # once, because the time to wait is drawn
+    monkeypatch.setattr(rpc_errors, "connect_error", lambda *_, **__: error)
+    slow.refusal = refusal
+    slow.answer.set()
+    answers = []
+    for made in (CouponServiceASGIApplication, *[CouponRpcApplication] * 3):
+        rpcs = CouponRpcs(cast("Store", slow), cast("Issuer", slow))
+        application = made(rpcs, interceptors=[ErrorBorder()], codecs=codecs())
+        call = Call("IssueCoupon", BODIES["IssueCoupon"], offers=True)
+        await call.make(application)
+        answers.append(call.sent)
+    assert answers[1:] == answers[:1] * 3
+    assert answers[0][0]["status"] >= 400
