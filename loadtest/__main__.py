@@ -14,6 +14,8 @@ from loadtest.history import HistoryError, read_history
 from loadtest.report.terminal import console
 from loadtest.report.wording import proof
 from loadtest.rush.command import rush
+from loadtest.rush.folder import require_all_files, require_whole
+from loadtest.rush.output import outlive_reader
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -40,6 +42,8 @@ def check_history(paths: tuple[Path, ...], *, as_json: bool) -> None:
     a promise is broken, or if nothing could be checked.
     """
     try:
+        for folder in filter(Path.is_dir, paths):
+            require_whole(folder)
         verdict = check(read_history(paths))
     except HistoryError as exc:
         raise click.ClickException(str(exc)) from exc
@@ -59,6 +63,7 @@ def report(folder: Path) -> None:
     from loadtest.report.concluding import conclude  # noqa: PLC0415
 
     try:
+        require_all_files(folder)
         status = conclude(folder, console())
     except HistoryError as exc:
         raise click.ClickException(str(exc)) from exc
@@ -99,4 +104,5 @@ def _rules(verdict: Verdict) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     main(prog_name="python -m loadtest")

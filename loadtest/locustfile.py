@@ -10,6 +10,7 @@ from locust.env import Environment
 
 from loadtest.rush import options
 from loadtest.rush.conducting import Conducting
+from loadtest.rush.output import outlive_reader
 from loadtest.rush.parts import conducts, interrupt_main_only, listen, performs
 from loadtest.rush.performing import Performing
 
@@ -32,7 +33,8 @@ def add_options(parser: LocustArgumentParser, **_: object) -> None:
 
 def take_parts(environment: Environment, **_: object) -> None:
     """Take the parts that this process has."""
-    interrupt_main_only()
+    outlive_reader()
+    interrupt_main_only(environment)
     if conducts(environment):
         Conducting(environment)
     if performs(environment):

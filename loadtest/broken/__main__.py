@@ -76,7 +76,7 @@ def main(names: tuple[str, ...], runs: int, seed: int | None, output: Path) -> N
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     first = random.SystemRandom().randrange(2**32) if seed is None else seed
     seeds = range(first, first + runs)
-    console.print(f"Seeds {seeds[0]} to {seeds[-1]}.")
+    console.print(f"Seed {first}." if runs == 1 else f"Seeds {seeds[0]} to {seeds[-1]}.")
     rows = []
     with (
         stand() as made,

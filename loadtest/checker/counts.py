@@ -141,8 +141,8 @@ def _account_for_codes(facts: Facts, found: Findings, codes: list[str], answered
     count_max = len(users) + sum(not issue.user_id for issue in uncertain)
     if len(codes) > count_max:
         found.violated(
-            f"{len(codes)} stored codes (such as {codes[0]}) were shown to nobody, and only "
-            f"{count_max} callers may have missed their answers",
+            f"stored codes that were shown to nobody: {len(codes)} (such as {codes[0]}); "
+            f"callers who may have missed their answers: {count_max}",
             *uncertain[:3],
             count=len(codes) - count_max,
         )

@@ -56,7 +56,11 @@ def _has_one_sequence(coupon: Coupon, found: Findings) -> None:
         found.violated(f"{coupon.code} has the sequence {coupon.sequence}", coupon.first)
     for answer in coupon.answers:
         if answer.sequence != coupon.sequence:
-            found.violated(f"{coupon.code} has two sequences", coupon.answers[0], answer)
+            found.violated(
+                f"{coupon.code} has two sequences, {coupon.sequence} and {answer.sequence}",
+                coupon.answers[0],
+                answer,
+            )
 
 
 def _rows_have_no_gaps(stored: Stored, found: Findings) -> None:

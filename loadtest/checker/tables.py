@@ -1,7 +1,9 @@
 """The verdict as a person reads it in a terminal."""
 
+from collections.abc import Iterator, Sequence
+
 import msgspec
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -11,13 +13,24 @@ from loadtest.history import Line, Read, Stored, encode
 _STYLES = {Status.KEPT: "green", Status.BROKEN: "bold red", Status.NOT_CHECKED: "yellow"}
 
 
-def print_verdict(verdict: Verdict, console: Console) -> None:
-    """Print the table of rules, what proves each violation, and the verdict in one line."""
-    console.print(_table(verdict))
+def print_verdict(verdict: Verdict, console: Console, problems: Sequence[str] = ()) -> None:
+    """Print the table of rules, what proves each violation, and the verdict in one line.
+
+    `problems` are why a run has failed although no rule is broken.
+    """
+    if verdict.operation_count:
+        console.print(_table(verdict))
     for each in verdict.judgements:
         if each.status is Status.BROKEN:
-            console.print(_evidence(each))
-    console.print(_summary(verdict))
+            for line in _evidence(each):
+                # Neither broken nor cut, so that proofs can be copied and searched.
+                console.print(line, soft_wrap=True)
+    console.print(_summary(verdict, problems), soft_wrap=True)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things in words: 1 campaign, 2 campaigns."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _table(verdict: Verdict) -> Table:
@@ -41,19 +54,18 @@ def _table(verdict: Verdict) -> Table:
     return table
 
 
-def _evidence(judgement: Judgement) -> RenderableType:
-    heading = Text(f"\n{judgement.rule.name}: {judgement.rule.title}", style="bold red")
-    more = judgement.violation_count - len(judgement.examples)
-    lines = [heading, *(_example(violation) for violation in judgement.examples)]
-    if more > 0:
-        lines.append(Text(f"  and {more:,} more"))
-    return Group(*lines)
+def _evidence(judgement: Judgement) -> Iterator[Text]:
+    yield Text(f"\n{judgement.rule.name}: {judgement.rule.title}", style="bold red")
+    for violation in judgement.examples:
+        yield from _example(violation)
+    if judgement.untold_count > 0:
+        yield Text(f"  and {judgement.untold_count:,} more")
 
 
-def _example(violation: Violation) -> RenderableType:
-    lines = [Text(f"  {violation.sentence}")]
-    lines += [Text(f"    {_short(line)}", style="dim") for line in violation.proof]
-    return Group(*lines)
+def _example(violation: Violation) -> Iterator[Text]:
+    yield Text(f"  {violation.sentence}")
+    for line in violation.proof:
+        yield Text(f"    {_short(line)}", style="dim")
 
 
 def _short(line: Line) -> str:
@@ -65,8 +77,12 @@ def _short(line: Line) -> str:
     return encode(line).decode()
 
 
-def _summary(verdict: Verdict) -> Text:
-    basis = f"{verdict.operation_count:,} operations, {verdict.campaign_count:,} campaigns"
+def _summary(verdict: Verdict, problems: Sequence[str]) -> Text:
+    operations = counted(verdict.operation_count, "operation")
+    basis = f"{operations}, {counted(verdict.campaign_count, 'campaign')}"
+    if verdict.is_kept and problems:
+        what = "; ".join(problems)
+        return Text(f"\nNo rule is broken, but: {what} ({basis}).", style="bold yellow")
     if verdict.is_kept:
         return Text(f"\nKept: no rule is broken ({basis}).", style="bold green")
     if verdict.broken:

@@ -19,7 +19,10 @@ def _none_before_the_start(facts: Facts, found: Findings) -> None:
     for code, issue_time_us, from_us in _stored_issue_times(facts):
         found.checked()
         if (early_us := starts.least(from_us, NEVER_US) - issue_time_us) > 0:
-            found.violated(f"{code} is stored as issued {_seconds(early_us)} before the start")
+            found.violated(
+                f"{code} is stored as issued at {issue_time_us}, {_seconds(early_us)} before "
+                "the start"
+            )
     return None
 
 
@@ -54,7 +57,9 @@ def _none_after_the_end(facts: Facts, found: Findings) -> None:
     for code, issue_time_us, from_us in _stored_issue_times(facts):
         found.checked()
         if (late_us := issue_time_us - ends.most(from_us, NEVER_US)) >= 0:
-            found.violated(f"{code} is stored as issued {_seconds(late_us)} after the end")
+            found.violated(
+                f"{code} is stored as issued at {issue_time_us}, {_seconds(late_us)} after the end"
+            )
     return None
 
 
@@ -109,7 +114,12 @@ def _is_issued_within_its_call(facts: Facts, found: Findings, coupon: Coupon) ->
         found.violated(f"{coupon.code} was issued {_seconds(late_us)} after its answer", issue)
     for answer in coupon.answers:
         if answer.issue_time_us != issue.issue_time_us:
-            found.violated(f"{coupon.code} has two issue times", issue, answer)
+            found.violated(
+                f"{coupon.code} has two issue times, {issue.issue_time_us} and "
+                f"{answer.issue_time_us}",
+                issue,
+                answer,
+            )
 
 
 def _stored_times_are_those_shown(facts: Facts, found: Findings) -> None:
@@ -118,7 +128,11 @@ def _stored_times_are_those_shown(facts: Facts, found: Findings) -> None:
     for row in facts.stored.coupons:
         coupon = facts.coupons.get(row.code)
         if coupon is not None and coupon.first.issue_time_us != row.issue_time_us:
-            found.violated(f"{row.code} is stored with another issue time", coupon.first)
+            found.violated(
+                f"{row.code} was shown with the issue time {coupon.first.issue_time_us} and is "
+                f"stored with {row.issue_time_us}",
+                coupon.first,
+            )
 
 
 def _seconds(microseconds: float) -> str:

@@ -29,7 +29,9 @@ def _look_at_user(user_id: str, issues: list[Issue], found: Findings) -> None:
         return
     other = next((issue for issue in shown if issue.code != shown[0].code), None)
     if other is not None:
-        found.violated(f"{user_id!r} was shown two coupons", shown[0], other)
+        found.violated(
+            f"{user_id!r} was shown two coupons, {shown[0].code} and {other.code}", shown[0], other
+        )
     first = min(shown, key=answered)
     for issue in issues:
         if issue.sent_us <= answered(first):
@@ -71,19 +73,29 @@ def _each_caller_its_own(facts: Facts, found: Findings) -> None:
         found.checked(len(coupon.answers))
         for issue in coupon.answers:
             if issue.for_user_id is not None:
-                found.violated(f"{issue.user_id!r} was answered for {issue.for_user_id!r}", issue)
+                found.violated(
+                    f"{_caller(issue.user_id)} was answered for {_caller(issue.for_user_id)}", issue
+                )
             if issue.for_campaign_id is not None:
-                found.violated(f"the answer is for the campaign {issue.for_campaign_id}", issue)
+                found.violated(
+                    f"a call for the campaign {issue.campaign_id} was answered for "
+                    f"{issue.for_campaign_id}",
+                    issue,
+                )
     if facts.stored is not None:
         for row in facts.stored.coupons:
             owner = facts.coupons.get(row.code)
             if owner is not None and owner.first.user_id != row.user_id:
                 found.violated(
-                    f"{row.code} was shown to {owner.first.user_id!r} and is stored for "
-                    f"{row.user_id!r}",
+                    f"{row.code} was shown to {_caller(owner.first.user_id)} and is stored for "
+                    f"{_caller(row.user_id)}",
                     owner.first,
                 )
     return None
+
+
+def _caller(user_id: str) -> str:
+    return repr(user_id) if user_id else "an anonymous caller"
 
 
 RULES = (

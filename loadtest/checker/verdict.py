@@ -21,10 +21,14 @@ class Status(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Violation:
-    """A rule that was broken: one sentence, and the few lines of the history that prove it."""
+    """A rule that was broken: one sentence, and the few lines of the history that prove it.
+
+    The sentence may speak for several violations at once; `count` says for how many.
+    """
 
     sentence: str
     proof: tuple[Line, ...]
+    count: int = 1
 
 
 class Findings:
@@ -45,7 +49,7 @@ class Findings:
         """Note a violation, or `count` like this one."""
         self.violation_count += count
         if len(self.examples) < EXAMPLES_MAX:
-            self.examples.append(Violation(sentence=sentence, proof=proof))
+            self.examples.append(Violation(sentence=sentence, proof=proof, count=count))
 
     def lacks(self, what: str) -> None:
         """Note that there is nothing here to hold to the rule, and what that would be."""
@@ -76,6 +80,11 @@ class Judgement:
     violation_count: int
     examples: list[Violation]
     lacking: str
+
+    @property
+    def untold_count(self) -> int:
+        """How many violations none of the examples speaks of."""
+        return self.violation_count - sum(example.count for example in self.examples)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

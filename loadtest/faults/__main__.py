@@ -35,7 +35,19 @@ class Options:
     output: Path
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+def _names_told() -> str:
+    """Return what the help says of each fault, in lines that click is to leave as they are."""
+    lines = [
+        f"  {fault.name:22} {fault.title}{' (takes root)' if fault.needs_root else ''}"
+        for fault in FAULTS
+    ]
+    return "\n".join(["\b", "FAULT is one or more of:", *lines])
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_names_told(),
+)
 @click.argument("names", nargs=-1, metavar="[FAULT]...", type=click.Choice(list(NAMES)))
 @click.option(
     "--minutes",

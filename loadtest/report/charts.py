@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from loadtest.report import series
 from loadtest.report.figures import Facts
@@ -117,6 +117,9 @@ def _canvas() -> Iterator[tuple[Canvas, Axes]]:
         canvas = Canvas(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
         axes = canvas.add_subplot()
         axes.yaxis.set_major_formatter(WHOLE)
+        axes.yaxis.set_major_locator(
+            MaxNLocator(nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True)
+        )
         yield canvas, axes
 
 
@@ -174,6 +177,8 @@ def _point_at_first(axes: Axes, milliseconds: float, count: int) -> None:
 def _answers(axes: Axes, facts: Facts) -> None:
     """Answers a second by kind, stacked."""
     steps = series.answers(facts)
+    if not steps.values:
+        return _say(axes, "no call was sent")
     floor = [0.0] * len(steps.at)
     for kind, values in steps.values.items():
         axes.bar(
@@ -191,8 +196,6 @@ def _answers(axes: Axes, facts: Facts) -> None:
     _mark_start(axes)
     axes.xaxis.set_major_formatter(PLAIN)
     axes.set_xlabel("seconds since the start")
-    if not steps.values:
-        return
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.09, 1.0),
@@ -203,11 +206,14 @@ def _answers(axes: Axes, facts: Facts) -> None:
         handletextpad=0.5,
         borderaxespad=0.2,
     )
+    return None
 
 
 def _latency(axes: Axes, facts: Facts) -> None:
     """Percentiles of latency against time."""
     steps = series.latency(facts)
+    if not steps.at:
+        return _say(axes, "no call was answered")
     middle = [at + steps.width / 2 for at in steps.at]
     for name, values in steps.values.items():
         axes.plot(middle, values, color=PERCENTILE_COLOURS[name], label=name)
@@ -220,6 +226,13 @@ def _latency(axes: Axes, facts: Facts) -> None:
     axes.set_xlabel("seconds since the start, by when calls were due")
     axes.set_ylabel("milliseconds")
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderaxespad=0.2)
+    return None
+
+
+def _say(axes: Axes, why: str) -> None:
+    """Say why there is nothing to draw, instead of axes that measure nothing."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=QUIET)
 
 
 def _mark_start(axes: Axes) -> None:

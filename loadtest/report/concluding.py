@@ -17,7 +17,13 @@ from loadtest.report.figures import (
     gather,
     generator_sentence,
 )
-from loadtest.report.wording import NO_VERDICT, WHY_NO_VERDICT, milliseconds, percent_name
+from loadtest.report.wording import (
+    NO_VERDICT,
+    WHAT_COUNTS,
+    WHY_NO_VERDICT,
+    milliseconds,
+    percent_name,
+)
 from loadtest.rush.folder import REPORT_FILE, RUN_FILE
 from loadtest.rush.plan import Run
 
@@ -41,18 +47,22 @@ def conclude(folder: Path, console: Console) -> int:
     is_fit, generator = generator_sentence(found, run.rate, busiest, unsent)
     problems = [*run.problems, *too_few(run, found)]
     console.print()
-    print_verdict(verdict, console)
+    print_verdict(verdict, console, problems)
     console.print()
-    console.print(_latencies(found))
-    console.print()
-    for sentence in (*_headlines(found), generator):
+    if found.everything is not None:
+        console.print(_latencies(found))
+        console.print()
+    for sentence in (*_headlines(found), generator, WHAT_COUNTS):
         console.print(sentence, soft_wrap=True)
     for problem in problems:
         console.print(f"Problem: {problem}.", style="bold red", soft_wrap=True)
     notes = [] if run.is_whole else [WHY_NO_VERDICT]
-    notes += [f"Problem: {problem}." for problem in problems] + ([] if is_fit else [generator])
+    if not (verdict.is_kept and run.is_whole):
+        # Otherwise the verdict itself tells them.
+        notes += [f"Problem: {problem}." for problem in problems]
+    notes += [] if is_fit else [generator]
     path = folder / REPORT_FILE
-    page_text = page.render(run, found, verdict, charts.draw(facts), notes)
+    page_text = page.render(run, found, verdict, charts.draw(facts), notes, problems)
     path.write_text(page_text, encoding="utf-8")
     console.print(f"\nReport: {path}", soft_wrap=True)
     return 0 if verdict.is_kept and run.is_whole and not problems else 1
@@ -72,7 +82,8 @@ def too_few(run: Run, found: Figures) -> list[str]:
     """Return what is wrong with how many coupons were issued, if anything is."""
     if found.issued_count >= found.limit or (run.duration and found.issued_count):
         return []
-    return [f"only {found.issued_count:,} of {found.limit:,} coupons were issued"]
+    few = f"only {found.issued_count:,}" if found.issued_count else "none"
+    return [f"{few} of {found.limit:,} coupons were issued"]
 
 
 def _latencies(found: Figures) -> Table:

@@ -191,7 +191,7 @@ def generator_sentence(
     if found.late is None:
         return False, "No call was due after the start: there was no burst."
     p99, longest = found.late.percentiles[99.0], found.late.longest
-    told = f"99 % of its calls were sent within {p99:,.1f} ms of their time, all within "
+    told = f"99% of its calls were sent within {p99:,.1f} ms of their time, all within "
     told += f"{longest:,.0f} ms"
     if unsent:
         told += f", and {unsent:,} were never sent"

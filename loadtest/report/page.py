@@ -1,15 +1,25 @@
 """The report as one HTML file that needs nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from loadtest.checker import Status, Verdict
+from loadtest.checker.tables import counted
 from loadtest.report.charts import colour
 from loadtest.report.figures import PERCENTS, Figures, Latencies
-from loadtest.report.wording import milliseconds, percent_name, proof, verdict_sentence
+from loadtest.report.wording import (
+    BAD,
+    GOOD,
+    WARN,
+    WHAT_COUNTS,
+    banner,
+    milliseconds,
+    percent_name,
+    proof,
+)
 from loadtest.rush.lines import (
     DEADLINE,
     HUNG_UP,
@@ -39,13 +49,19 @@ MEANINGS = {
     UNKNOWN: "an anonymous caller's deadline passed while the coupon was being stored",
     HUNG_UP: "the caller went without waiting for the answer",
 }
-_STYLES = {Status.KEPT: "good", Status.BROKEN: "bad", Status.NOT_CHECKED: "warn"}
+_STYLES = {Status.KEPT: GOOD, Status.BROKEN: BAD, Status.NOT_CHECKED: WARN}
 
 
-def render(
-    run: Run, found: Figures, verdict: Verdict, charts: dict[str, str], notes: list[str]
+def render(  # noqa: PLR0913, PLR0917 # what there is to show
+    run: Run,
+    found: Figures,
+    verdict: Verdict,
+    charts: dict[str, str],
+    notes: list[str],
+    problems: Sequence[str] = (),
 ) -> str:
-    """Return the page."""
+    """Return the page; `problems` are why the run has failed even if no rule is broken."""
+    style, sentence = banner(verdict, problems, is_whole=run.is_whole)
     environment = Environment(
         loader=PackageLoader("loadtest.report", "."), autoescape=True, undefined=StrictUndefined
     )
@@ -53,14 +69,16 @@ def render(
         title=TITLE,
         subtitle=f"{run.url}, {_when(run)}",
         verdict={
-            "is_good": verdict.is_kept and run.is_whole,
-            "sentence": verdict_sentence(verdict, is_whole=run.is_whole),
-            "basis": f"{verdict.operation_count:,} calls were checked.",
+            "style": style,
+            "sentence": sentence,
+            "basis": f"{counted(verdict.operation_count, 'operation')} checked.",
         },
         notes=notes,
         tiles=list(_tiles(found)),
         charts=[_chart(name, svg) for name, svg in charts.items()],
         rules=list(_rules(verdict)),
+        is_broken=bool(verdict.broken),
+        what_counts=WHAT_COUNTS,
         percent_names=[percent_name(percent) for percent in PERCENTS],
         latencies=list(_latencies(found)),
         kinds=list(_kinds(found)),
@@ -81,6 +99,7 @@ def _tiles(found: Figures) -> Iterator[dict[str, str]]:
     yield _tile(
         f"{found.rate:,.0f}/s", f"calls sent, for {found.burst_seconds:,.1f}\N{NO-BREAK SPACE}s"
     )
+    yield _tile(f"{found.errors:,}", f"errors, in {counted(found.calls, 'call')}")
     if found.first_coupon_ms is not None:
         yield _tile(f"{found.first_coupon_ms:,.2f} ms", "from the start to the first coupon")
     if found.sold_out_seconds is not None:
@@ -89,8 +108,10 @@ def _tiles(found: Figures) -> Iterator[dict[str, str]]:
     if issued is not None:
         p50, p99 = issued.percentiles[50.0], issued.percentiles[99.0]
         yield _tile(f"{milliseconds(p50)} ms", "median until a coupon was in hand")
-        yield _tile(f"{milliseconds(p99)} ms", "99 % of coupons were in hand by then")
-    yield _tile(f"{found.errors:,}", f"errors, in {found.calls:,} calls")
+        yield _tile(f"{milliseconds(p99)} ms", "99% of coupons were in hand by then")
+    if found.everything is not None:
+        p99 = found.everything.percentiles[99.0]
+        yield _tile(f"{milliseconds(p99)} ms", "99% of all answers had come by then")
 
 
 def _tile(value: str, label: str) -> dict[str, str]:
@@ -113,6 +134,7 @@ def _rules(verdict: Verdict) -> Iterator[dict[str, Any]]:
             "status": each.status.value,
             "style": _STYLES[each.status],
             "lacking": each.lacking if each.status is Status.NOT_CHECKED else "",
+            "more": f"{each.untold_count:,}" if each.untold_count > 0 else "",
             "examples": [
                 {
                     "sentence": example.sentence,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import math
 import os
 import random
@@ -11,11 +12,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from urllib.parse import urlsplit
 
+import asyncpg
 import click
 import msgspec
 
@@ -24,7 +28,7 @@ from loadtest.callers import recording
 from loadtest.clocks import shared_clock
 from loadtest.history import HistoryError, Recorder
 from loadtest.report.terminal import console
-from loadtest.rush.folder import RUN_FILE
+from loadtest.rush.folder import RUN_FILE, FolderInUse, Hold
 from loadtest.rush.limits import (
     COUPONS,
     DEFAULT_COUPONS,
@@ -46,6 +50,10 @@ LOCUSTFILE = ROOT / "loadtest" / "locustfile.py"
 STORED = "stored.jsonl"
 WORKERS = 2
 SPAWN_RATE_MAX = 100
+# What ends a rush early, with a verdict on what there is.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+REMOVED_WITHIN_SECONDS = 10
+REMOVAL_PAUSE_SECONDS = 0.05
 # Ctrl+C in a terminal is for the rush, which stops the service when it is done with it.
 OWN_SESSION = (
     sys.executable,
@@ -83,9 +91,7 @@ def _checked_token(_ctx: click.Context, _param: click.Parameter, value: str | No
 
 @click.command()
 @click.option(
-    "--url",
-    envvar="COUPON_URL",
-    show_envvar=True,
+    "--url",  # and no variable: who has one set may not mean to load what it names
     callback=_checked_url,
     help="The service to rush. Without it, one is started for the run, with 2 workers.",
 )
@@ -164,7 +170,8 @@ def rush(  # noqa: PLR0913 # an option each
       python -m loadtest rush --url https://coupons.example.com --token SECRET
     """  # noqa: D301 # \b is click's mark for a paragraph that keeps its lines
     # So that what was started is stopped.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: sys.exit(1))
     users = max(processes, math.ceil(rate / DEFAULT_USER_RATE))
     chosen = {
         "users": users,
@@ -176,11 +183,27 @@ def rush(  # noqa: PLR0913 # an option each
         "seed": seed or 0,
         "output": output,
     }
-    with _target(url) as target:
-        status = _run_locust(target.url, token, chosen, processes)
-        if status == 0 and target.database_url is not None:
-            _record_stored(output, target)
-    sys.exit(status or _conclude(output))
+    with _held(output) as hold:
+        with _target(url) as target:
+            command = _locust_command(target.url, chosen, processes)
+            status = _run_locust(command, token, hold)
+            failed = status == 0 and not _record_stored(output, target)
+        sys.exit(status or _conclude(output) or int(failed))
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[Hold]:
+    """Keep other rushes out of the folder."""
+    try:
+        hold = Hold(folder)
+    except FolderInUse as exc:
+        raise click.ClickException(str(exc)) from exc
+    except OSError as exc:
+        raise click.ClickException(f"{folder} cannot be written to: {exc.strerror}") from exc
+    try:
+        yield hold
+    finally:
+        hold.release()
 
 
 @contextlib.contextmanager
@@ -191,7 +214,7 @@ def _target(url: str | None) -> Iterator[Target]:
         return
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="coupon-rush-"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.callback(_remove, folder)
         folder.chmod(0o711)  # for root, PostgreSQL runs under another account
         click.echo(f"Starting a service with {WORKERS} workers and a database of its own ...")
         arguments = ("--workers", str(WORKERS), "--data-dir", str(folder / "data"))
@@ -202,8 +225,15 @@ def _target(url: str | None) -> Iterator[Target]:
         yield Target(url=service.url, database_url=EmbeddedPostgres(folder / "data").url)
 
 
-def _run_locust(url: str, token: str | None, chosen: dict[str, object], processes: int) -> int:
-    """Run locust to its end, and return its exit status."""
+def _remove(folder: Path) -> None:
+    """Remove the folder, though what was interrupted while it started may still write to it."""
+    give_up_at = time.monotonic() + REMOVED_WITHIN_SECONDS
+    while folder.exists() and time.monotonic() < give_up_at:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(REMOVAL_PAUSE_SECONDS)
+
+
+def _locust_command(url: str, chosen: dict[str, object], processes: int) -> list[str]:
     command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless"]
     command += ["--only-summary", "--skip-log-setup", "--no-report", "--host", url]
     for name, value in chosen.items():
@@ -212,18 +242,64 @@ def _run_locust(url: str, token: str | None, chosen: dict[str, object], processe
         port = str(_free_port())
         command += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
         command += ["--master-bind-port", port, "--master-port", port]
+    return command
+
+
+def _run_locust(command: list[str], token: str | None, hold: Hold) -> int:
+    """Run locust to its end, and return its exit status."""
     shared_clock()  # whose anchor the environment now has
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = os.environ | {"PYTHONPATH": path, "COUPON_TOKEN": token or ""}
-    with subprocess.Popen(command, env=environment) as locust:  # noqa: S603 # options of ours
-        # A Ctrl+C is locust's too, which then comes to its end; so does the verdict.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            return locust.wait()
-        finally:
-            signal.signal(signal.SIGINT, before)
-            if locust.poll() is None:
-                locust.terminate()
+    # In a session of its own, so that what is meant to end the rush reaches locust once.
+    with (
+        _held_back(ENDING),
+        subprocess.Popen(  # noqa: S603 # options of ours
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=(hold.fileno(),),
+        ) as locust,
+        _passed_on(ENDING, locust),
+    ):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        return locust.wait()
+
+
+@contextlib.contextmanager
+def _held_back(numbers: Iterable[signal.Signals]) -> Iterator[None]:
+    """Keep signals waiting, from a process that is started too, which is to let them in."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _passed_on(
+    numbers: Iterable[signal.Signals], process: "subprocess.Popen[bytes]"
+) -> Iterator[None]:
+    """Interrupt a process, which then comes to its end in order, in place of this one.
+
+    From the second time on, all of its session.
+    """
+    times = itertools.count(1)
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        if next(times) == 1:
+            process.send_signal(signal.SIGINT)
+        elif process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if process.poll() is None:
+            process.terminate()
 
 
 def _free_port() -> int:
@@ -232,8 +308,10 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _record_stored(output: Path, target: Target) -> None:
-    """Add to the history what the database holds of the campaign."""
+def _record_stored(output: Path, target: Target) -> bool:
+    """Add to the history what the database holds of the campaign, and tell whether it could."""
+    if target.database_url is None:
+        return True
     run = msgspec.json.decode((output / RUN_FILE).read_bytes(), type=Run)
 
     async def record() -> None:
@@ -244,7 +322,13 @@ def _record_stored(output: Path, target: Target) -> None:
                 for line in client.lines:
                     recorder.record(line)
 
-    asyncio.run(record())
+    try:
+        asyncio.run(record())
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        why = " ".join(str(exc).split())
+        click.echo(f"loadtest: what the database holds cannot be read: {why}", err=True)
+        return False
+    return True
 
 
 def _conclude(output: Path) -> int:

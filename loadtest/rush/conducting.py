@@ -37,7 +37,7 @@ class Conducting:
         listen(environment.events.test_start, self._on_test_start)
         listen(environment.events.test_stop, self._on_test_stop)
         # Before locust works out its exit status.
-        listen(environment.events.quitting, self._on_test_stop)
+        listen(environment.events.quitting, self._on_quitting)
 
     def _on_test_start(self, **_: object) -> None:
         self._conductor = None
@@ -59,6 +59,14 @@ class Conducting:
     def _on_test_stop(self, **_: object) -> None:
         if self._conductor is not None:
             self._conductor.finish()
+
+    def _on_quitting(self, **_: object) -> None:
+        self._on_test_stop()
+        parsed = self._environment.parsed_options
+        is_first = self._environment.process_exit_code is None
+        if self._conductor is None and is_first and parsed is not None and parsed.headless:
+            sys.stderr.write("loadtest: the rush was ended before it began\n")
+            self._environment.process_exit_code = FAILED
 
     def _on_join(self, msg: Message, **_: object) -> None:
         if self._conductor is not None:

@@ -24,12 +24,13 @@ from loadtest.history import BASIC, FULL, OK, Recorder
 from loadtest.history import Clock as ClockLine
 from loadtest.rush import messages
 from loadtest.rush.caller import Caller, CallFailed
-from loadtest.rush.folder import RUN_FILE, FolderInUse, emptied
+from loadtest.rush.folder import RUN_FILE, FolderInUse, Hold, emptied
 from loadtest.rush.gathering import Gathering
 from loadtest.rush.muster import FINISH_SECONDS_MAX, Muster
 from loadtest.rush.options import Options
 from loadtest.rush.plan import Plan, Run, Share
 from loadtest.rush.progress import Progress
+from loadtest.rush.silence import Silence
 from loadtest.rush.tally import Tally, total
 
 PROCESS = "master"
@@ -63,6 +64,9 @@ class Conductor:
         self._tallies: list[Tally] = []
         self._problems: list[str] = []
         self._has_all = True
+        self._silence = Silence()
+        self._is_gone = False
+        self._hold: Hold | None = None
         self._stop = gevent.event.Event()
         self._finished = gevent.event.Event()
         self._progress = Progress(sys.stdout, options.coupons)
@@ -74,26 +78,43 @@ class Conductor:
         Raises:
             CannotRush: the service or the folder for the history cannot be used.
         """
-        options = self._options
         try:
-            self._folder = emptied(Path(options.output))
+            self._prepare()
+        except BaseException:
+            self._release()
+            raise
+        self._end_us = self._start_us + self._burst_seconds_max() * SECOND_US
+        self._print(
+            f"Campaign {self._campaign.campaign_id} at {self._environment.host}: "
+            f"{self._options.coupons:,} coupons, starts in {self._options.starts_in} s "
+            f"(seed {self._seed})"
+        )
+        gevent.spawn(self._lead)
+
+    def _prepare(self) -> None:
+        """Create the campaign, and make room for its history."""
+        options = self._options
+        folder = Path(options.output)
+        try:
+            if options.reports:  # whoever gives the verdict holds the folder until then
+                self._hold = Hold(folder)
             asked_us = self._clock.now_us() + options.starts_in * SECOND_US
             self._campaign = self._caller.create(
                 name="Load test", coupon_limit=options.coupons, start_us=asked_us
             )
+            self._start_us = self._start_by_own_clock()
+            # Only now: without a campaign, the run before is still the last one.
+            self._folder = emptied(folder)
         except FolderInUse as exc:
             raise CannotRush(str(exc)) from exc
         except OSError as exc:
             raise CannotRush(f"{options.output} cannot be written to: {exc.strerror}") from exc
         except CallFailed as exc:
             raise CannotRush(f"the service at {self._environment.host} {exc}") from exc
-        self._start_us = self._start_by_own_clock()
-        self._end_us = self._start_us + self._burst_seconds_max() * SECOND_US
-        self._print(
-            f"Campaign {self._campaign.campaign_id} at {self._environment.host}: "
-            f"{options.coupons:,} coupons, starts in {options.starts_in} s (seed {self._seed})"
-        )
-        gevent.spawn(self._lead)
+
+    def _release(self) -> None:
+        if self._hold is not None:
+            self._hold.release()
 
     def _start_by_own_clock(self) -> int:
         """Return when the campaign starts; its start is by the database's clock."""
@@ -162,7 +183,7 @@ class Conductor:
     def _lead(self) -> None:
         try:
             self._until_the_end()
-            self._send(messages.FINISH, None)
+            self._send(messages.FINISH, {"is_gone": self._is_gone})
             self._muster.wait()
             self._show()
             self._problems += self._muster.problems()
@@ -176,16 +197,23 @@ class Conductor:
             raise
         finally:
             self._environment.process_exit_code = self.exit_code
+            self._release()
             self._finished.set()
             self._leave_locust()
 
     def _until_the_end(self) -> None:
         while self._clock.now_us() < self._end_us and not self._stop.wait(1):
             self._show()
+            if self._silence.is_for_good(time.monotonic()):
+                self._is_gone = True
+                self._problems.append("the service stopped answering")
+                return
 
     def _show(self) -> None:
         taken, self._tallies = self._tallies, []
-        self._progress.show(total(taken), (self._clock.now_us() - self._start_us) / SECOND_US)
+        tally = total(taken)
+        self._silence.heard(tally, time.monotonic())
+        self._progress.show(tally, (self._clock.now_us() - self._start_us) / SECOND_US)
 
     def _is_connected(self, node_id: str) -> bool:
         runner = self._environment.runner
@@ -213,7 +241,8 @@ class Conductor:
     def _write_own_history(self) -> None:
         gevent.sleep(SETTLE_SECONDS)
         campaign_id = self._campaign.campaign_id
-        reads = [self._caller.read(campaign_id, view) for view in (BASIC, FULL)]
+        views = () if self._is_gone else (BASIC, FULL)
+        reads = [self._caller.read(campaign_id, view) for view in views]
         with (self._folder / f"{PROCESS}.jsonl").open("wb") as file:
             recorder = Recorder(file)
             recorder.record(ClockLine(process=PROCESS))
@@ -221,7 +250,7 @@ class Conductor:
             for read in reads:
                 recorder.record(read)
         self._caller.connections.close()
-        if reads[-1].outcome != OK:
+        if reads and reads[-1].outcome != OK:
             self._problems.append(f"the last GetCampaign was not answered: {reads[-1].outcome}")
 
     def _write_run(self) -> None:

@@ -5,7 +5,6 @@ none whose file number is beyond 1,023, and looks the host's name up for each in
 """
 
 import select
-from collections import deque
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ import gevent.socket
 import gevent.ssl
 import httptools
 from gevent import monkey
+from gevent.lock import Semaphore
 
 CALL_SECONDS_MAX = 30
 CONNECT_SECONDS_MAX = 10
@@ -36,7 +36,9 @@ class Connections:
         self._tls = gevent.ssl.create_default_context() if is_secure else None
         self._path = parts.path.rstrip("/")
         self._headers = _lines({"host": parts.netloc.rpartition("@")[2], **headers})
-        self._addresses: deque[tuple[Any, ...]] = deque()
+        self._addresses: tuple[tuple[Any, ...], ...] = ()
+        self._resolving = Semaphore()
+        self._turn = 0
         self._idle: list[gevent.socket.socket] = []
 
     def post(
@@ -84,21 +86,31 @@ class Connections:
 
     def _connect(self) -> gevent.socket.socket:
         """Connect to the next of the host's addresses that lets us."""
-        if not self._addresses:
-            self._addresses += gevent.socket.getaddrinfo(
-                self._host, self._port, type=gevent.socket.SOCK_STREAM
-            )
+        addresses = self._resolved()
+        self._turn += 1
+        first = self._turn % len(addresses)
         error: OSError | None = None
-        for _ in range(len(self._addresses)):
-            family, kind, protocol, _, address = self._addresses[0]
-            self._addresses.rotate(-1)
+        # Other greenlets may change what is known of the addresses meanwhile.
+        for family, kind, protocol, _, address in addresses[first:] + addresses[:first]:
             try:
                 return self._connected(gevent.socket.socket(family, kind, protocol), address)
             except OSError as exc:
                 error = exc
         # Perhaps it has others by now.
-        self._addresses.clear()
+        if self._addresses is addresses:
+            self._addresses = ()
         raise error or OSError("the host has no address")
+
+    def _resolved(self) -> tuple[tuple[Any, ...], ...]:
+        """Return the host's addresses, which one greenlet finds out for all."""
+        with self._resolving:
+            if not self._addresses:
+                self._addresses = tuple(
+                    gevent.socket.getaddrinfo(
+                        self._host, self._port, type=gevent.socket.SOCK_STREAM
+                    )
+                )
+            return self._addresses
 
     def _connected(self, connection: gevent.socket.socket, address: Any) -> gevent.socket.socket:  # noqa: ANN401 # of any family
         try:

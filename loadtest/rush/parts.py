@@ -4,12 +4,15 @@ import signal
 from collections.abc import Callable
 
 import gevent
+import gevent.event
 from locust.env import Environment
 from locust.event import EventHook
 from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
 
 from loadtest.rush import wire
 from loadtest.rush.connections import Connections
+
+BEGINS_WITHIN_SECONDS = 30
 
 
 class NoTarget(Exception):
@@ -32,18 +35,27 @@ def listen(hook: EventHook, listener: Callable[..., None]) -> None:
     add(listener)
 
 
-def interrupt_main_only() -> None:
+def interrupt_main_only(environment: Environment) -> None:
     """Let a Ctrl+C interrupt the main greenlet, which ends the test in order.
 
-    As Python has it, it interrupts whichever greenlet runs.
+    As Python has it, it interrupts whichever greenlet runs. While locust still waits for its
+    workers it would leave them behind, so a test that begins by itself is let begin first.
     """
     main = gevent.getcurrent()
+    begun = gevent.event.Event()
+    listen(environment.events.test_start, lambda **_: begun.set())
+    parsed = environment.parsed_options
+    if parsed is None or not parsed.headless or not conducts(environment):
+        begun.set()
 
     def interrupt() -> None:
         handler.cancel()
+        begun.wait(BEGINS_WITHIN_SECONDS)
         gevent.kill(main, KeyboardInterrupt)
 
     handler = gevent.signal_handler(signal.SIGINT, interrupt)
+    # Whoever started this process may have held them back until now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
 
 
 def runner_of(environment: Environment) -> Runner:

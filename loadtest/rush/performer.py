@@ -72,6 +72,7 @@ class Performer:
         self._slots = Semaphore(AT_ONCE_MAX)
         self._unsent = 0
         self._streams = 0
+        self._is_gone = False
         self._under_way = 0
         self._tally = Tally()
         self.path = Path(plan.output) / f"{plan.process}.jsonl"
@@ -113,15 +114,20 @@ class Performer:
         taken, self._tally = self._tally, Tally()
         return taken
 
-    def finish(self) -> Share:
-        """Wait for the calls under way, ask again for those who do not know, close the history."""
+    def finish(self, *, is_gone: bool = False) -> Share:
+        """Wait for the calls under way, ask again for those who do not know, close the history.
+
+        Nobody asks a service again that `is_gone`.
+        """
+        self._is_gone = is_gone
         self.end_at(self._clock.now_us())
         self._over.set()
         give_up_at = time.monotonic() + FINISH_SECONDS_MAX
         while (self._streams or self._under_way) and time.monotonic() < give_up_at:
             gevent.sleep(POLL_SECONDS)
-        self._reader.join()
-        unanswered = self._ask_again()
+        self._reader.join(FINISH_SECONDS_MAX)
+        self._reader.kill()
+        unanswered = len(self._lost) if is_gone else self._ask_again()
         error_us = self._clock_error_us()
         self._recorder.record(ClockLine(process=self._plan.process, error_us=error_us))
         self._file.close()
@@ -174,7 +180,8 @@ class Performer:
             view = BASIC if view == FULL else FULL
             pause = max(READ_PAUSE_SECONDS, seconds * (1 / READ_SHARE_MAX - 1))
             self._over.wait(pause)
-        self._read_once(FULL)
+        if not self._is_gone:
+            self._read_once(FULL)
 
     def _read_once(self, view: str) -> float:
         """Return how many seconds it took."""
@@ -190,11 +197,11 @@ class Performer:
         give_up_at = time.monotonic() + ASK_AGAIN_SECONDS_MAX
 
         def ask(user_id: str) -> bool:
-            while self._issue(Claim(user_id=user_id)) in UNSETTLED:
-                if time.monotonic() > give_up_at:
-                    return False
+            while time.monotonic() < give_up_at:
+                if self._issue(Claim(user_id=user_id)) not in UNSETTLED:
+                    return True
                 gevent.sleep(ASK_AGAIN_PAUSE_SECONDS)
-            return True
+            return False
 
         answered: list[bool] = Pool(ASK_AGAIN_AT_ONCE).map(ask, list(self._lost))
         return answered.count(False)

@@ -91,12 +91,13 @@ class Performing:
         if self._performer is not None:
             self._performer.end_at(msg.data["end_us"])
 
-    def _on_finish(self, **_: object) -> None:
+    def _on_finish(self, msg: Message | None = None, **_: object) -> None:
+        is_gone = msg is not None and bool(msg.data["is_gone"])
         if self._performer is not None and self._finishing is None:
-            self._finishing = gevent.spawn(self._finish, self._performer)
+            self._finishing = gevent.spawn(self._finish, self._performer, is_gone=is_gone)
 
-    def _finish(self, performer: Performer) -> None:
-        share = performer.finish()
+    def _finish(self, performer: Performer, *, is_gone: bool) -> None:
+        share = performer.finish(is_gone=is_gone)
         self._send_tally(performer)
         self._runner.send_message(messages.FINISHED, as_message(share))
 

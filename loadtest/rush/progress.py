@@ -2,10 +2,9 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable
 from typing import TextIO
 
-from loadtest.rush.lines import ISSUED, KINDS
+from loadtest.rush.lines import ISSUED, KINDS, REFUSALS, REPEAT
 from loadtest.rush.tally import Tally
 
 _CLEAR_TO_END = "\x1b[K"
@@ -39,23 +38,33 @@ class Progress:
 
 
 def describe(last: Tally, kinds: Counter[str], seconds: float, coupons: int) -> str:
-    """Return the line: the last second's rate and latencies, and all kinds of ends so far."""
+    """Return the line: the last second's rate and latencies, and what calls came to so far.
+
+    What matters most comes first, since a terminal may be too narrow for all of it. Those
+    who went without an answer, as a rush lets them, are left to the report.
+    """
     parts = [
         f"T{seconds:+.0f}s",
-        f"{last.sent:,}/s sent",
+        f"{last.sent:,}/s",
         f"{kinds[ISSUED]:,} of {coupons:,} issued",
-        *(f"{kinds[kind]:,} {kind}" for kind in _seen(kinds)),
-        f"{errors(kinds):,} errors",
+        f"{errors(kinds):,} errors{_which(kinds)}",
     ]
     p50, p99 = last.milliseconds(50), last.milliseconds(99)
     if p50 is not None and p99 is not None:
-        parts.append(f"p50 {p50:.1f} ms p99 {p99:.1f} ms")
+        parts.append(f"p50 {_short(p50)} p99 {_short(p99)} ms")
+    refused = sum(kinds[kind] for kind in REFUSALS)
+    counts = {"repeat": kinds[REPEAT], "refused": refused}
+    parts += [f"{count:,} {name}" for name, count in counts.items() if count]
     return "  ".join(parts)
 
 
-def _seen(kinds: Counter[str]) -> Iterable[str]:
-    others = sorted(kinds.keys() - set(KINDS))
-    return (kind for kind in (*KINDS[1:], *others) if kinds[kind])
+def _which(kinds: Counter[str]) -> str:
+    found = [f"{kinds[kind]:,} {kind}" for kind in sorted(kinds.keys() - set(KINDS)) if kinds[kind]]
+    return f" ({', '.join(found)})" if found else ""
+
+
+def _short(milliseconds: float) -> str:
+    return f"{milliseconds:.1f}" if milliseconds < 100 else f"{milliseconds:,.0f}"
 
 
 def errors(kinds: Counter[str]) -> int:

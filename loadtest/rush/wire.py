@@ -4,6 +4,7 @@ import binascii
 import functools
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import msgspec
 
@@ -32,6 +33,9 @@ _CODE_OF_STATUS = {
 }
 
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class _Message(msgspec.Struct, rename="camel"):
     """A message of the contract."""
 
@@ -40,7 +44,7 @@ class Coupon(_Message):
     """A coupon."""
 
     code: str
-    issue_time: datetime
+    issue_time: Moment
     campaign_id: str = ""
     sequence: int = 0
     user_id: str = ""
@@ -58,11 +62,11 @@ class Campaign(_Message):
 
     campaign_id: str
     coupon_limit: int
-    start_time: datetime
-    create_time: datetime
+    start_time: Moment
+    create_time: Moment
     state: str = ""
     issued_count: int = 0
-    end_time: datetime | None = None
+    end_time: Moment | None = None
 
 
 class CampaignAnswer(_Message):

@@ -1,11 +1,13 @@
 """`make rush` in small: what its history holds, what it reports, and when it fails."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import pytest
@@ -176,6 +178,66 @@ def test_a_service_that_cannot_be_reached_is_one_line_of_error(tmp_path: Path) -
     assert line == (
         "loadtest: the service at http://127.0.0.1:1 cannot be reached: Connection refused"
     )
+
+
+def test_a_rush_that_cannot_begin_leaves_the_run_before_as_it_was(
+    own: Rush, tmp_path: Path
+) -> None:
+    for path in own.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    ended = loadtest("rush", "--url", "http://127.0.0.1:1", "--output", tmp_path)
+    assert ended.returncode == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_rush_that_is_told_to_end_gives_its_verdict_at_once(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    with started("rush", "--coupons", "1000000", "--starts-in", "2", "--output", tmp_path) as rush:
+        told = wait_for("T+2s", rush)
+        rush.send_signal(number)  # to itself alone, not to those it started
+        told += rush.communicate(timeout=ENDS_WITHIN_SECONDS)[0]
+    assert rush.returncode == 1
+    assert "of 1,000,000 coupons were issued" in told
+    assert "Traceback" not in told
+    assert (tmp_path / "report.html").exists()
+
+
+def test_a_rush_whose_reader_goes_away_goes_on_quietly(tmp_path: Path) -> None:
+    with started("rush", *SMALL, "--output", tmp_path) as rush:
+        wait_for("Campaign", rush)
+        stream_of(rush).close()
+        assert rush.wait(ENDS_WITHIN_SECONDS) == 0
+    assert (tmp_path / "report.html").exists()
+
+
+def started(*arguments: object) -> "subprocess.Popen[str]":
+    """Start `python -m loadtest`, whose errors are told with its output."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "loadtest", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+
+
+def stream_of(process: "subprocess.Popen[str]") -> IO[str]:
+    assert process.stdout is not None
+    return process.stdout
+
+
+def wait_for(text: str, process: "subprocess.Popen[str]") -> str:
+    """Return what a program has told when it tells a text."""
+    told = ""
+    while text not in told:
+        line = stream_of(process).readline()
+        assert line, told
+        told += line
+    return told
 
 
 class Page(HTMLParser):

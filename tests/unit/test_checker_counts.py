@@ -251,8 +251,8 @@ def test_a_code_for_a_call_that_was_sent_when_it_was_read_keeps_accounted(call: 
 
 def test_a_code_for_a_call_sent_one_microsecond_after_it_was_read_breaks_accounted() -> None:
     says = (
-        "1 stored codes (such as 가1) were shown to nobody, and only 0 callers may have missed "
-        "their answers"
+        "stored codes that were shown to nobody: 1 (such as 가1); "
+        "callers who may have missed their answers: 0"
     )
     assert_breaks("accounted", [lost(33), read(1, 31, 32)], says=says)
 
@@ -269,8 +269,8 @@ def test_a_code_for_a_call_sent_one_microsecond_after_it_was_read_breaks_account
 )
 def test_a_code_for_a_call_that_was_promised_nothing_breaks_accounted(calls: list[Line]) -> None:
     says = (
-        "1 stored codes (such as 가1) were shown to nobody, and only 0 callers may have missed "
-        "their answers"
+        "stored codes that were shown to nobody: 1 (such as 가1); "
+        "callers who may have missed their answers: 0"
     )
     assert_breaks("accounted", [*calls, read(1, 31, 32)], says=says)
 
@@ -278,8 +278,8 @@ def test_a_code_for_a_call_that_was_promised_nothing_breaks_accounted(calls: lis
 def test_two_codes_for_one_lost_call_break_accounted() -> None:
     call = lost(10)
     says = (
-        "2 stored codes (such as 가1) were shown to nobody, and only 1 callers may have missed "
-        "their answers"
+        "stored codes that were shown to nobody: 2 (such as 가1); "
+        "callers who may have missed their answers: 1"
     )
     assert_breaks("accounted", [call, read(2, 31, 32)], says=says, proof=[call])
 
@@ -288,8 +288,8 @@ def test_a_lost_call_of_a_user_who_was_shown_a_coupon_accounts_for_no_other() ->
     call, shown = lost(10, user="a"), issued(1, 12, 20, user="a", repeat=True)
     assert_keeps("accounted", [call, shown, read(1, 31, 32)])
     says = (
-        "1 stored codes (such as 가2) were shown to nobody, and only 0 callers may have missed "
-        "their answers"
+        "stored codes that were shown to nobody: 1 (such as 가2); "
+        "callers who may have missed their answers: 0"
     )
     assert_breaks("accounted", [call, shown, read(2, 31, 32)], says=says, proof=[call])
 

@@ -92,7 +92,7 @@ def test_a_sequence_of_zero_breaks_sequences() -> None:
 def test_a_repeat_with_another_sequence_breaks_sequences() -> None:
     first = issued(1, 10, 20, user="a")
     again = msgspec.structs.replace(issued(1, 30, 40, user="a", at=10, repeat=True), sequence=2)
-    says = "가1 has two sequences"
+    says = "가1 has two sequences, 1 and 2"
     assert_breaks("sequences", [first, again], says=says, proof=[first, again])
 
 

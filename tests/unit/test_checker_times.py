@@ -76,7 +76,8 @@ def test_a_row_issued_at_the_start_keeps_start() -> None:
 
 def test_a_row_issued_one_microsecond_before_the_start_breaks_start() -> None:
     lines: list[Line] = [OPEN, lost(90), stored(row(1, at=99))]
-    assert_breaks("start", lines, says="가1 is stored as issued 0.000001 s before the start")
+    says = "가1 is stored as issued at 99, 0.000001 s before the start"
+    assert_breaks("start", lines, says=says)
 
 
 def test_while_the_start_is_moved_to_later_the_earlier_one_may_hold() -> None:
@@ -142,7 +143,8 @@ def test_a_coupon_shown_again_after_the_end_keeps_end() -> None:
 def test_a_row_issued_at_the_end_breaks_end() -> None:
     assert_keeps("end", [ENDS, lost(90), stored(row(1, at=199))])
     lines: list[Line] = [ENDS, lost(90), stored(row(1, at=200))]
-    assert_breaks("end", lines, says="가1 is stored as issued 0.000000 s after the end")
+    says = "가1 is stored as issued at 200, 0.000000 s after the end"
+    assert_breaks("end", lines, says=says)
 
 
 def test_a_coupon_asked_for_when_the_campaign_was_ended_keeps_end() -> None:
@@ -259,14 +261,16 @@ def test_a_repeat_with_another_issue_time_breaks_clock() -> None:
     first = issued(1, 10, 20, user="a", at=15)
     again = issued(1, 30, 40, user="a", at=16, repeat=True)
     lines: list[Line] = [SAME_CLOCK, first, again]
-    assert_breaks("clock", lines, says="가1 has two issue times", proof=[first, again])
+    says = "가1 has two issue times, 15 and 16"
+    assert_breaks("clock", lines, says=says, proof=[first, again])
 
 
 def test_a_row_with_another_issue_time_breaks_clock() -> None:
     shown = issued(1, 10, 20, at=15)
     assert_keeps("clock", [SAME_CLOCK, shown, stored(row(1, at=15))])
     lines: list[Line] = [SAME_CLOCK, shown, stored(row(1, at=16))]
-    assert_breaks("clock", lines, says="가1 is stored with another issue time", proof=[shown])
+    says = "가1 was shown with the issue time 15 and is stored with 16"
+    assert_breaks("clock", lines, says=says, proof=[shown])
 
 
 def test_a_coupon_of_which_only_repeats_were_answered_was_issued_since_the_first_lost_call() -> (

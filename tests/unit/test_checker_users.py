@@ -30,7 +30,7 @@ def test_the_same_coupon_on_each_repeat_keeps_user() -> None:
 def test_another_coupon_breaks_user() -> None:
     other = issued(2, 11, 20, user="a")
     lines: list[Line] = [FIRST, other]
-    assert_breaks("user", lines, says="'a' was shown two coupons", proof=lines)
+    assert_breaks("user", lines, says="'a' was shown two coupons, 가1 and 가2", proof=lines)
 
 
 @pytest.mark.parametrize("outcome", ["SOLD_OUT", "CAMPAIGN_PAUSED"])
@@ -115,14 +115,14 @@ def test_an_answer_for_another_user_breaks_own() -> None:
 
 def test_an_answer_for_another_campaign_breaks_own() -> None:
     shown = msgspec.structs.replace(FIRST, for_campaign_id="another")
-    says = "the answer is for the campaign another"
+    says = "a call for the campaign campaign was answered for another"
     assert_breaks("own", [shown], says=says, proof=[shown])
 
 
 def test_a_coupon_stored_for_another_breaks_own() -> None:
     says = "가1 was shown to 'a' and is stored for 'b'"
     assert_breaks("own", [FIRST, stored(row(1, at=10, user="b"))], says=says, proof=[FIRST])
-    says = "가1 was shown to 'a' and is stored for ''"
+    says = "가1 was shown to 'a' and is stored for an anonymous caller"
     assert_breaks("own", [FIRST, stored(row(1, at=10))], says=says, proof=[FIRST])
 
 

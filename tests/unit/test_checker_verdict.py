@@ -4,7 +4,7 @@ import ast
 import functools
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -37,9 +37,9 @@ NAMES = ["limit", "exact", "stored", "accounted", "codes", "start", "end", "cloc
 NAMES += ["sequences", "sold_out", "ended", "not_started", "answers", "user", "own", "snapshot"]
 
 
-def printed(lines: list[Line]) -> str:
+def printed(lines: list[Line], *, width: int = 200, problems: Sequence[str] = ()) -> str:
     file = io.StringIO()
-    print_verdict(check(lines), Console(file=file, width=200))
+    print_verdict(check(lines), Console(file=file, width=width), problems)
     return file.getvalue()
 
 
@@ -156,8 +156,22 @@ def test_the_printed_verdict_names_every_rule_and_what_it_needs() -> None:
     for rule in RULES:
         assert rule.title in text
     assert "not checked: needs a line that says what the campaign's limit is" in text
-    assert "Kept: no rule is broken (1 operations, 1 campaigns)." in text
-    assert "Nothing could be checked" in printed([])
+    assert "Kept: no rule is broken (1 operation, 1 campaign)." in text
+
+
+def test_of_an_empty_history_only_that_nothing_could_be_checked_is_printed() -> None:
+    assert printed([]) == "\nNothing could be checked (0 operations, 0 campaigns).\n"
+
+
+def test_a_printed_proof_is_one_line_however_narrow_the_terminal() -> None:
+    call = refused("internal", 10, 20)
+    assert history.encode(call).decode() in printed([call], width=40)
+
+
+def test_a_run_that_failed_without_a_broken_rule_is_not_printed_as_kept() -> None:
+    text = printed([issued(1, 10, 20)], problems=["too few came", "a caller was lost"])
+    assert "No rule is broken, but: too few came; a caller was lost (1 operation" in text
+    assert "Kept" not in text
 
 
 def test_a_printed_violation_shows_its_proof_without_the_codes() -> None:
@@ -167,12 +181,18 @@ def test_a_printed_violation_shows_its_proof_without_the_codes() -> None:
     assert "GetCampaign showed other codes than those that are stored, from number 1 on" in text
     assert '"issued_count":2' in text
     assert code(2) not in text
-    assert "BROKEN: snapshot (4 operations, 1 campaigns)." in text
+    assert "BROKEN: snapshot (4 operations, 1 campaign)." in text
 
 
 def test_a_printed_verdict_tells_how_many_violations_are_not_shown() -> None:
     text = printed([refused("internal", number, number) for number in range(9)])
     assert "and 4 more" in text
+
+
+def test_a_sentence_that_speaks_for_many_violations_is_not_followed_by_more_of_them() -> None:
+    text = printed([refused("SOLD_OUT", 1, 2), read(300, 31, 32)])
+    assert "stored codes that were shown to nobody: 300 (such as 가1)" in text
+    assert not re.search("and [0-9,]+ more", text)
 
 
 def test_a_proof_is_the_line_as_it_was_recorded() -> None:

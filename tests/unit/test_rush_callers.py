@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Self
 
+import gevent
 import pytest
 
 from coupon_service.gen.google.rpc.error_details_pb import ErrorInfo
@@ -22,6 +23,8 @@ from loadtest.rush.caller import Caller, CallFailed
 from loadtest.rush.connections import Connections
 from loadtest.rush.exchanges import Exchange, best
 from loadtest.rush.people import Claim, People
+from loadtest.rush.silence import SECONDS_MAX, Silence
+from loadtest.rush.tally import Tally
 
 SECOND_US = 1_000_000
 
@@ -219,8 +222,52 @@ def test_a_caller_who_hangs_up_closes_its_connection_and_leaves_a_line() -> None
     assert server.connection_count == 2
 
 
-def test_an_answer_that_is_not_the_contract_s_is_unreadable() -> None:
-    with Server(answer("200 OK", "{}")) as server:
+def test_callers_who_find_nobody_at_the_same_time_do_not_disturb_each_other() -> None:
+    connections = Connections("http://localhost:1", {})
+
+    def call() -> str:
+        try:
+            connections.post("/", b"")
+        except OSError:
+            return "nobody there"
+        return "answered"
+
+    callers = [gevent.spawn(call) for _ in range(200)]
+    gevent.joinall(callers)
+    assert {caller.value for caller in callers} == {"nobody there"}
+
+
+def test_a_call_that_fails_in_an_unforeseen_way_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError("unforeseen")
+
+    connections = Connections("http://127.0.0.1:1", {})
+    monkeypatch.setattr(connections, "post", fail)
+    caller = Caller(connections, "p", Clock(0))
+    assert caller.issue("id", Claim(), due_us=1).kind == "lost"
+    assert caller.read("id", "FULL").outcome == NO_ANSWER
+
+
+def test_a_service_has_gone_when_calls_are_lost_and_none_is_answered_for_long() -> None:
+    silence = Silence()
+    silence.heard(Tally(kinds=Counter(issued=1)), 0)
+    silence.heard(Tally(kinds=Counter({"lost": 5, "hung up": 1})), 1)
+    assert not silence.is_for_good(SECONDS_MAX - 1)
+    assert silence.is_for_good(SECONDS_MAX)
+
+
+def test_a_service_has_not_gone_when_it_answers_in_between_or_when_nobody_calls() -> None:
+    answering, idle = Silence(), Silence()
+    answering.heard(Tally(kinds=Counter(lost=5)), 0)
+    answering.heard(Tally(kinds=Counter({"lost": 5, "sold out": 1})), SECONDS_MAX)
+    idle.heard(Tally(), 0)
+    assert not answering.is_for_good(SECONDS_MAX + 1)
+    assert not idle.is_for_good(10 * SECONDS_MAX)
+
+
+@pytest.mark.parametrize("body", ["{}", COUPON.replace("00Z", "00")])
+def test_an_answer_that_is_not_the_contract_s_is_unreadable(body: str) -> None:
+    with Server(answer("200 OK", body)) as server:
         line = server.caller().issue("id", Claim())
     assert (line.outcome, line.kind) == ("UNREADABLE", "unreadable")
 

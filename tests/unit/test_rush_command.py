@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from loadtest.__main__ import main
+from loadtest.history import Clock, encode
+from loadtest.rush.folder import FolderInUse, Hold
+from loadtest.rush.plan import Run, Share
 
 
 @pytest.mark.parametrize(
@@ -58,3 +62,63 @@ def test_a_folder_without_a_finished_run_has_no_report(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["report", str(tmp_path)])
     assert result.exit_code == 1
     assert "not that of a finished run" in result.output
+
+
+def test_only_the_option_says_what_to_rush_and_no_variable(tmp_path: Path) -> None:
+    (tmp_path / "other.jsonl").write_bytes(b"")
+    result = CliRunner(env={"COUPON_URL": "ftp://example.com"}).invoke(
+        main, ["rush", "--output", str(tmp_path)]
+    )
+    assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
+    assert "holds another history (other.jsonl)" in result.output
+
+
+def test_one_folder_takes_one_rush_at_a_time(tmp_path: Path) -> None:
+    first = Hold(tmp_path)
+    with pytest.raises(FolderInUse, match="another rush writes to"):
+        Hold(tmp_path)
+    result = CliRunner().invoke(main, ["rush", "--output", str(tmp_path)])
+    assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
+    first.release()
+    Hold(tmp_path).release()
+
+
+def checked(command: str, folder: Path, *, size: int, is_whole: bool = True) -> Result:
+    """Return what a command says of a run of whose worker `size` bytes are expected."""
+    (folder / "worker-1.jsonl").write_bytes(encode(Clock(process="worker-1")) + b"\n")
+    (folder / "master.jsonl").write_bytes(encode(Clock(process="master")) + b"\n")
+    share = Share(process="worker-1", size=size, busy=0, unanswered=0, clock_error_us=0)
+    run = Run(
+        url="http://127.0.0.1",
+        campaign_id="c",
+        coupons=1,
+        rate=1,
+        users=1,
+        seed=1,
+        duration=None,
+        begun_at="2026-01-01T00:00:00+00:00",
+        start_us=1,
+        end_us=2,
+        machine={},
+        is_whole=is_whole,
+        shares=[share],
+    )
+    (folder / "rush.json").write_bytes(msgspec.json.encode(run))
+    return CliRunner().invoke(main, [command, str(folder)])
+
+
+@pytest.mark.parametrize("command", ["check", "report"])
+def test_a_run_is_not_judged_by_a_part_of_its_history(command: str, tmp_path: Path) -> None:
+    result = checked(command, tmp_path, size=10_000)
+    assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
+    assert "a part of the history is missing" in result.output
+
+
+def test_a_run_that_lost_a_process_is_not_checked(tmp_path: Path) -> None:
+    result = checked("check", tmp_path, size=1, is_whole=False)
+    assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
+    assert "a part of the history is missing" in result.output
+
+
+def test_a_run_whose_files_are_all_there_is_checked(tmp_path: Path) -> None:
+    assert "missing" not in checked("check", tmp_path, size=1).output

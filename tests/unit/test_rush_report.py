@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from loadtest.checker import check
-from loadtest.history import Campaign, HistoryError, Issue, encode
+from loadtest.history import Campaign, HistoryError, Issue, encode, read_history
 from loadtest.history import decode as decode_plainly
 from loadtest.report import charts, page, series
 from loadtest.report.concluding import too_few
@@ -172,6 +172,28 @@ def test_an_incomplete_history_gives_no_verdict(tmp_path: Path) -> None:
     assert "was kept" not in text
 
 
+def test_a_run_that_failed_without_a_broken_promise_is_not_shown_as_kept(tmp_path: Path) -> None:
+    facts = history(tmp_path)
+    verdict = check(read_history([tmp_path]))
+    assert verdict.is_kept
+    drawn, problems = charts.draw(facts), ["only 1 of 2 coupons were issued"]
+    text = page.render(a_run(), figures(facts), verdict, drawn, [], problems)
+    assert "No rule is broken, but: only 1 of 2 coupons were issued." in text
+    assert 'class="card verdict warn"' in text
+    kept = page.render(a_run(), figures(facts), verdict, drawn, [])
+    assert "Every promise that could be checked was kept." in kept
+    assert 'class="card verdict good"' in kept
+
+
+def test_the_column_of_violations_is_there_only_if_there_are_any(tmp_path: Path) -> None:
+    facts = history(tmp_path)
+    drawn = charts.draw(facts)
+    kept = page.render(a_run(), figures(facts), check(read_history([tmp_path])), drawn, [])
+    assert ">Broken</th>" not in kept
+    broken = check([arrival(1, due_us=0, outcome="internal")])
+    assert ">Broken</th>" in page.render(a_run(), figures(facts), broken, drawn, [])
+
+
 def test_an_empty_history_still_makes_a_page() -> None:
     facts = Facts(limit=10)
     text = page.render(a_run(), figures(facts), check([]), charts.draw(facts), [])
@@ -204,10 +226,20 @@ def test_a_second_s_tally_survives_the_way_to_another_process() -> None:
 def test_the_progress_line_says_what_happened_and_counts_errors() -> None:
     kinds = Counter({"issued": 5, "sold out": 2, "lost": 1, "internal": 1})
     line = describe(Tally(sent=1200), kinds, 3.2, 10_000)
-    assert line == (
-        "T+3s  1,200/s sent  5 of 10,000 issued  2 sold out  1 internal  1 lost  2 errors"
-    )
+    assert line == ("T+3s  1,200/s  5 of 10,000 issued  2 errors (1 internal, 1 lost)  2 refused")
     assert errors(kinds) == 2
+
+
+def test_the_progress_line_of_a_usual_rush_fits_into_a_hundred_columns() -> None:
+    kinds = Counter({"issued": 10_000, "repeat": 3005, "sold out": 3025, "not started": 292})
+    kinds |= Counter({"deadline": 129, "outcome unknown": 8, "hung up": 300})
+    last = Tally(sent=1145)
+    for took_us in (38_000, 119_000):
+        last.count(arrival(1, due_us=0, took_us=took_us))
+    line = describe(last, kinds, 12.2, 10_000)
+    assert len(line) < 100
+    assert line.index("errors") < line.index("p99") < line.index("repeat")
+    assert line.endswith("3,005 repeat  3,317 refused")
 
 
 def test_a_folder_with_another_history_is_left_alone(tmp_path: Path) -> None:
