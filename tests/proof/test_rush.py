@@ -14,7 +14,7 @@ import pytest
 from conftest import ServiceStarter
 from support.service import environment
 
-from loadtest.history import BASIC, FULL, NO_ANSWER, OK, Campaign, Clock, Read, Stored
+from loadtest.history import BASIC, FULL, OK, Campaign, Clock, Read, Stored
 from loadtest.rush.lines import Arrival, Line, decode
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +97,7 @@ def test_some_are_anonymous_some_ask_again_and_some_have_no_patience(own: Rush) 
     assert 0.3 < anonymous / len(scheduled) < 0.5
     assert 0.2 < 1 - len(times_asked) / times_asked.total() < 0.45
     assert any(line.already_issued for line in own.arrivals)
-    assert any(line.hung_up and line.outcome == NO_ANSWER for line in own.arrivals)
+    assert any(line.hung_up for line in own.arrivals)
     assert all(1 <= line.timeout_ms <= 50 for line in scheduled if line.timeout_ms is not None)
     assert any(line.timeout_ms is not None for line in scheduled)
 
