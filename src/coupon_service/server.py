@@ -19,7 +19,7 @@ import uvicorn
 from coupon_service import logs, schema
 from coupon_service.embedded import EmbeddedPostgres
 from coupon_service.schema import SchemaState
-from coupon_service.settings import ENV_PREFIX, Settings
+from coupon_service.settings import Settings, as_variables
 from coupon_service.supervisor import Supervisor, WorkersFailed
 
 log = structlog.get_logger(__name__)
@@ -148,8 +148,7 @@ async def _look_at(database_url: str) -> SchemaState:
 
 def _export(settings: Settings, database_url: str) -> None:
     """Hand the settings to the workers, which read them from the environment."""
-    chosen = {**settings.model_dump(), "database_url": database_url}
-    os.environ.update({f"{ENV_PREFIX}{name}".upper(): str(chosen[name]) for name in chosen})
+    os.environ.update(as_variables(settings, database_url=database_url))
 
 
 def _run_workers(settings: Settings, listener: socket.socket, application: str) -> None:

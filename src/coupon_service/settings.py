@@ -1,11 +1,12 @@
 """The settings: environment variables with the prefix COUPON_, or a .env file."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import BeforeValidator, Field, StringConstraints
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, StringConstraints
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "COUPON_"
 
@@ -15,7 +16,19 @@ def _default_data_dir() -> Path:
     return user_data_path("coupon-service", appauthor=False, use_site_for_root=True)
 
 
+def _words(value: Any) -> Any:  # noqa: ANN401 # whatever was set
+    """Split a list as variables hold it: items between commas, blanks ignored."""
+    if not isinstance(value, str):
+        return value
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
 PostgresUrl = Annotated[str, StringConstraints(pattern=r"^postgres(ql)?://")]
+TokenHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/]+)$")]
+TokenHashes = Annotated[tuple[TokenHash, ...], NoDecode, BeforeValidator(_words)]
+Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_words)]
+Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_words)]
 
 
 class Settings(BaseSettings):
@@ -44,6 +57,15 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one."
     )
+    server: Literal["uvicorn", "pyvoy"] = Field(
+        default="uvicorn",
+        description="What speaks HTTP: uvicorn (HTTP/1.1: Connect and gRPC-Web), or pyvoy "
+        "(HTTP/1.1 and HTTP/2: gRPC too).",
+    )
+    tls_cert: Path | None = Field(
+        default=None, description="A file with the certificate chain in PEM; with it, HTTPS."
+    )
+    tls_key: Path | None = Field(default=None, description="A file with its private key in PEM.")
     workers: int = Field(
         default=1, ge=1, le=256, description="How many processes answer requests: 1 to 256."
     )
@@ -86,8 +108,75 @@ class Settings(BaseSettings):
         description="Seconds for which sold out, ended or not started is answered "
         "without asking the database again.",
     )
+    admin_token_hashes: TokenHashes = Field(
+        default=(),
+        description="SHA-256 of the tokens that may do everything, in hex, between commas; "
+        "`coupon-service token create --role admin` makes one.",
+    )
+    issuer_token_hashes: TokenHashes = Field(
+        default=(),
+        description="SHA-256 of the tokens that may issue coupons and look at campaigns "
+        "without codes.",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="Whether to serve without credentials on an address that is not loopback.",
+    )
+    jwt_jwks: str | None = Field(
+        default=None,
+        description="Where the keys of JSON Web Tokens are: a file or an http(s) URL with a "
+        "JWKS. A token's sub is the user that it claims for.",
+    )
+    jwt_audience: str | None = Field(
+        default=None, description="The aud that JSON Web Tokens must have."
+    )
+    jwt_issuer: str | None = Field(
+        default=None, description="The iss that JSON Web Tokens must have."
+    )
+    cors_origins: Origins = Field(
+        default=(),
+        description="Origins whose pages may call from a browser, between commas; * is any.",
+    )
+    reflection: bool = Field(
+        default=True, description="Whether to answer gRPC server reflection, the schema's names."
+    )
+    metrics: bool = Field(default=True, description="Whether to answer /metrics.")
     request_bytes_max: int = Field(
         default=65536, ge=1024, description="The largest request message, in bytes."
+    )
+    head_bytes_max: int = Field(
+        default=65536,
+        ge=1024,
+        le=8_388_608,
+        description="The largest head of a request (its line and headers), in bytes.",
+    )
+    connections_max: int = Field(
+        default=10_000,
+        ge=1,
+        description="Connections that one process keeps open; more are refused.",
+    )
+    receive_seconds_max: float = Field(
+        default=10,
+        gt=0,
+        description="Seconds in which a request must arrive, from its first byte to its last.",
+    )
+    send_seconds_max: float = Field(
+        default=60,
+        gt=0,
+        description="Seconds for which an answer that its caller does not read is kept.",
+    )
+    rate_limit: str | None = Field(
+        default=None,
+        description="Requests allowed to one caller, such as 20/second or 600/minute, "
+        "counted by each process. Unset: any number.",
+    )
+    rate_limit_by: Literal["user_id", "token", "address"] = Field(
+        default="address", description="What tells callers apart for the rate limit."
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Addresses or networks of proxies, between commas, whose X-Forwarded-For "
+        "says where a call comes from.",
     )
     keep_alive_seconds: int = Field(
         default=75,
@@ -110,13 +199,26 @@ class Settings(BaseSettings):
     access_log: bool = Field(default=False, description="Whether to log a line for each request.")
 
 
+def as_variables(settings: Settings, **instead: object) -> dict[str, str]:
+    """Return the environment variables that make these settings, with some changed."""
+    chosen = {**settings.model_dump(mode="json"), **instead}
+    return {
+        f"{ENV_PREFIX}{name}".upper(): ",".join(value) if isinstance(value, list) else str(value)
+        for name, value in chosen.items()
+        if value is not None
+    }
+
+
 def described() -> list[tuple[str, str, str]]:
     """Return each setting's variable, default and description, in order."""
     return [
-        (
-            f"{ENV_PREFIX}{name}".upper(),
-            "" if field.default is None or field.default_factory else str(field.default).lower(),
-            field.description or "",
-        )
+        (f"{ENV_PREFIX}{name}".upper(), _shown(field.default), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
+
+
+def _shown(default: object) -> str:
+    """Return a default as a person reads it; nothing if it is computed, empty or none."""
+    if default is None or default is PydanticUndefined or default == ():
+        return ""
+    return str(default).lower()
