@@ -1,6 +1,10 @@
 # The service as an image. It runs as an ordinary user and needs a migrated
 # PostgreSQL named by COUPON_DATABASE_URL; without one it keeps an embedded
 # PostgreSQL under /data, for which a volume must then be mounted there.
+#
+# It listens on all addresses of its container, so it starts only with a token's hash in
+# COUPON_ADMIN_TOKEN_HASHES ("docker run --rm IMAGE token create --role admin" makes one),
+# or with COUPON_INSECURE=true, for a port that is published on one machine alone.
 
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore

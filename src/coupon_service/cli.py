@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coupon_service import spawning
+from coupon_service import cli_tokens, spawning
 from coupon_service.failures import Failure
 
 if TYPE_CHECKING:
@@ -79,9 +79,30 @@ def main() -> None:
 @click.option("--port", type=int, help="The port to listen on; 0 takes a free one.")
 @click.option("--workers", type=int, help="How many processes answer requests.")
 @click.option(
+    "--server",
+    type=click.Choice(["uvicorn", "pyvoy"]),
+    help="What speaks HTTP: uvicorn (HTTP/1.1), or pyvoy (HTTP/2 and gRPC too).",
+)
+@click.option(
+    "--tls-cert",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The certificate chain in PEM, for HTTPS.",
+)
+@click.option(
+    "--tls-key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The certificate's private key in PEM.",
+)
+@click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
     help="Where the embedded PostgreSQL keeps its data.",
+)
+@click.option(
+    "--insecure",
+    is_flag=True,
+    default=None,
+    help="Serve without tokens on an address that can be reached from elsewhere.",
 )
 def serve(**options: Any) -> None:  # noqa: ANN401 # click's options, checked by Settings
     """Run the service until it is told to stop (Ctrl+C or SIGTERM).
@@ -135,6 +156,9 @@ def migrate() -> None:
     click.echo("The database has the newest schema.")
 
 
+main.add_command(cli_tokens.token)
+
+
 def _settings(**chosen: Any) -> "Settings":  # noqa: ANN401 # click's options
     """Read the settings; a bad one is bad usage."""
     # Imported only here: the client commands must not wait for pydantic.
@@ -146,8 +170,10 @@ def _settings(**chosen: Any) -> "Settings":  # noqa: ANN401 # click's options
         return Settings(**chosen)
     except ValidationError as exc:
         bad = exc.errors()[0]
-        variable = f"{ENV_PREFIX}{'_'.join(map(str, bad['loc']))}".upper()
-        msg = f"{variable}: {bad['msg']}"
+        msg = bad["msg"].removeprefix("Value error, ")
+        # A rule about several settings names them itself.
+        if bad["loc"]:
+            msg = f"{ENV_PREFIX}{bad['loc'][0]}".upper() + f": {msg}"
         raise click.UsageError(msg) from exc
     except UnicodeDecodeError as exc:
         msg = "the file .env is not in UTF-8"

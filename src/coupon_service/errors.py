@@ -75,6 +75,13 @@ class Overloaded(IssueRefused):
     """Too many claims are waiting; nothing was issued, try again shortly."""
 
 
+class RateLimited(Overloaded):
+    """This caller has called too often; nothing was issued, try again after the delay."""
+
+    def __init__(self, *, time_left: timedelta) -> None:
+        self.time_left = time_left
+
+
 class StorageUnavailable(Refused):
     """The database cannot be reached at the moment; try again shortly."""
 
@@ -87,5 +94,17 @@ class Unauthenticated(Refused):
     """The call carries no valid credentials."""
 
 
+class CredentialsMissing(Unauthenticated):
+    """The call needs a bearer token and carries none."""
+
+
 class PermissionDenied(Refused):
     """The credentials do not allow this call."""
+
+
+class CodesDenied(PermissionDenied):
+    """The credentials show campaigns only without their codes: ask for CAMPAIGN_VIEW_BASIC."""
+
+
+class OtherUserDenied(PermissionDenied):
+    """The credentials are those of a user, who claims for nobody else: leave user_id empty."""

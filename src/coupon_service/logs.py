@@ -8,6 +8,10 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from coupon_service.settings import Settings
 
+# The system keeps lines apart that several processes write to one pipe at the same time,
+# but only those of up to 4096 bytes.
+PATH_CHARACTERS_MAX = 1000
+
 _SHARED: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -71,4 +75,7 @@ def _access_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
     if event["_record"].name == "uvicorn.access":
         names = ("client", "method", "path", "http_version", "status")
         event.update(zip(names, arguments, strict=False), event="request")
+        # What follows may be a token, by its sender's mistake.
+        path = str(event.get("path", "")).partition("?")[0]
+        event["path"] = path[:PATH_CHARACTERS_MAX]
     return event

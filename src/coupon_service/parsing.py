@@ -25,6 +25,7 @@ from coupon_service.gen.coupon.v1.coupon_pb import (
 )
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The first and the last instant are what asyncpg stores as -infinity and infinity.
@@ -92,6 +93,14 @@ def claim(request: IssueCouponRequest, timeout_ms: float | None) -> Claim:
         user_id=user_id,
         deadline=None if timeout_ms is None else time.monotonic() + timeout_ms / 1000,
     )
+
+
+def is_user_id(text: str) -> bool:
+    """Tell whether a text that no message has carried yet may name a user."""
+    violations: list[FieldViolation] = []
+    _check_text(violations, "user_id", text, USER_ID_CHARACTERS_MAX, required=True)
+    # Half of a surrogate pair, which JSON can spell, is no character.
+    return not violations and not _SURROGATE.search(text)
 
 
 def _add(violations: list[FieldViolation], field: str, description: str) -> None:

@@ -1,10 +1,20 @@
 """The settings: environment variables with the prefix COUPON_, or a .env file."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import BeforeValidator, Field, IPvAnyNetwork, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -23,8 +33,15 @@ def _words(value: Any) -> Any:  # noqa: ANN401 # whatever was set
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
+def _sha256(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        msg = "it must be a SHA-256 in hex, as `coupon-service token hash` prints it"
+        raise ValueError(msg)
+    return text.lower()
+
+
 PostgresUrl = Annotated[str, StringConstraints(pattern=r"^postgres(ql)?://")]
-TokenHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+TokenHash = Annotated[str, AfterValidator(_sha256)]
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/]+)$")]
 TokenHashes = Annotated[tuple[TokenHash, ...], NoDecode, BeforeValidator(_words)]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_words)]
@@ -65,7 +82,11 @@ class Settings(BaseSettings):
     tls_cert: Path | None = Field(
         default=None, description="A file with the certificate chain in PEM; with it, HTTPS."
     )
-    tls_key: Path | None = Field(default=None, description="A file with its private key in PEM.")
+    tls_key: Path | None = Field(
+        default=None,
+        validate_default=True,
+        description="A file with its private key in PEM.",
+    )
     workers: int = Field(
         default=1, ge=1, le=256, description="How many processes answer requests: 1 to 256."
     )
@@ -197,6 +218,46 @@ class Settings(BaseSettings):
         description="console for people, json for programs; auto is console on a terminal.",
     )
     access_log: bool = Field(default=False, description="Whether to log a line for each request.")
+
+    @property
+    def asks_for_credentials(self) -> bool:
+        """Whether callers must show who they are."""
+        return bool(self.admin_token_hashes or self.issuer_token_hashes or self.jwt_jwks)
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _is_a_rate_limit(cls, value: str | None) -> str | None:
+        if value is not None:
+            # Imported only here: without a limit, nothing waits for its library.
+            from coupon_service.rates import rate_limit  # noqa: PLC0415
+
+            rate_limit(value)
+        return value
+
+    @model_validator(mode="after")
+    def _names_all_that_web_tokens_need(self) -> Self:
+        needed = ("jwt_jwks", "jwt_audience", "jwt_issuer")
+        missing = [name for name in needed if not getattr(self, name)]
+        if 0 < len(missing) < len(needed):
+            variables = " and ".join(f"{ENV_PREFIX}{name}".upper() for name in missing)
+            msg = f"JSON Web Tokens need {variables} as well"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _gives_each_token_one_role(self) -> Self:
+        if set(self.admin_token_hashes) & set(self.issuer_token_hashes):
+            msg = "a hash is in COUPON_ADMIN_TOKEN_HASHES and in COUPON_ISSUER_TOKEN_HASHES"
+            raise ValueError(msg)
+        return self
+
+    @field_validator("tls_key")
+    @classmethod
+    def _tls_key_goes_with_tls_cert(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (key is None) != (info.data.get("tls_cert") is None):
+            msg = "a certificate and its key go together: set both, or neither"
+            raise ValueError(msg)
+        return key
 
 
 def as_variables(settings: Settings, **instead: object) -> dict[str, str]:

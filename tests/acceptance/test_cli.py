@@ -380,10 +380,11 @@ def test_a_dotenv_file_is_read_and_the_environment_goes_before_it(
         text=True,
     ) as process:
         assert process.stderr is not None
-        ready = json.loads(process.stderr.readline())
+        opened, ready = (json.loads(process.stderr.readline()) for _ in range(2))
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     assert_bad_usage(refused, "COUPON_WORKERS")
+    assert opened["event"].startswith("open to every caller on this machine")
     assert (ready["event"], ready["workers"]) == ("ready", 1)
 
 

@@ -1,18 +1,22 @@
 """The settings: where they come from, what they may be, and that each is described."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from coupon_service.settings import Settings, described
+from coupon_service.settings import Settings, as_variables, described
 
 VARIABLES = [
     "COUPON_DATABASE_URL",
     "COUPON_DATA_DIR",
     "COUPON_HOST",
     "COUPON_PORT",
+    "COUPON_SERVER",
+    "COUPON_TLS_CERT",
+    "COUPON_TLS_KEY",
     "COUPON_WORKERS",
     "COUPON_POOL_SIZE",
     "COUPON_QUEUE_LIMIT",
@@ -21,13 +25,44 @@ VARIABLES = [
     "COUPON_STATEMENT_SECONDS_MAX",
     "COUPON_SETTLE_SECONDS_MAX",
     "COUPON_GATE_SECONDS_MAX",
+    "COUPON_ADMIN_TOKEN_HASHES",
+    "COUPON_ISSUER_TOKEN_HASHES",
+    "COUPON_INSECURE",
+    "COUPON_JWT_JWKS",
+    "COUPON_JWT_AUDIENCE",
+    "COUPON_JWT_ISSUER",
+    "COUPON_CORS_ORIGINS",
+    "COUPON_REFLECTION",
+    "COUPON_METRICS",
     "COUPON_REQUEST_BYTES_MAX",
+    "COUPON_HEAD_BYTES_MAX",
+    "COUPON_CONNECTIONS_MAX",
+    "COUPON_RECEIVE_SECONDS_MAX",
+    "COUPON_SEND_SECONDS_MAX",
+    "COUPON_RATE_LIMIT",
+    "COUPON_RATE_LIMIT_BY",
+    "COUPON_TRUSTED_PROXIES",
     "COUPON_KEEP_ALIVE_SECONDS",
     "COUPON_SHUTDOWN_SECONDS_MAX",
     "COUPON_LOG_LEVEL",
     "COUPON_LOG_FORMAT",
     "COUPON_ACCESS_LOG",
 ]
+# Nothing is their default, or what is worked out.
+WITHOUT_DEFAULT = {
+    "COUPON_DATABASE_URL",
+    "COUPON_DATA_DIR",
+    "COUPON_TLS_CERT",
+    "COUPON_TLS_KEY",
+    "COUPON_ADMIN_TOKEN_HASHES",
+    "COUPON_ISSUER_TOKEN_HASHES",
+    "COUPON_JWT_JWKS",
+    "COUPON_JWT_AUDIENCE",
+    "COUPON_JWT_ISSUER",
+    "COUPON_CORS_ORIGINS",
+    "COUPON_RATE_LIMIT",
+    "COUPON_TRUSTED_PROXIES",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +88,9 @@ def test_nothing_has_to_be_set() -> None:
         "database_url": None,
         "host": "127.0.0.1",
         "port": 8080,
+        "server": "uvicorn",
+        "tls_cert": None,
+        "tls_key": None,
         "workers": 1,
         "pool_size": 10,
         "queue_limit": 5000,
@@ -61,7 +99,23 @@ def test_nothing_has_to_be_set() -> None:
         "statement_seconds_max": 10.0,
         "settle_seconds_max": 10.0,
         "gate_seconds_max": 1.0,
+        "admin_token_hashes": (),
+        "issuer_token_hashes": (),
+        "insecure": False,
+        "jwt_jwks": None,
+        "jwt_audience": None,
+        "jwt_issuer": None,
+        "cors_origins": (),
+        "reflection": True,
+        "metrics": True,
         "request_bytes_max": 65536,
+        "head_bytes_max": 65536,
+        "connections_max": 10_000,
+        "receive_seconds_max": 10.0,
+        "send_seconds_max": 60.0,
+        "rate_limit": None,
+        "rate_limit_by": "address",
+        "trusted_proxies": (),
         "keep_alive_seconds": 75,
         "shutdown_seconds_max": 20,
         "log_level": "info",
@@ -95,8 +149,7 @@ def test_the_default_that_is_listed_is_the_default(
     if default:
         monkeypatch.setenv(variable, default)
     assert Settings() == unset
-    has_a_fixed_default = variable not in {"COUPON_DATABASE_URL", "COUPON_DATA_DIR"}
-    assert bool(default) == has_a_fixed_default
+    assert bool(default) == (variable not in WITHOUT_DEFAULT)
 
 
 VALUES = [
@@ -114,6 +167,16 @@ VALUES = [
     ("COUPON_STATEMENT_SECONDS_MAX", "2.5", 2.5),
     ("COUPON_SETTLE_SECONDS_MAX", "3", 3.0),
     ("COUPON_GATE_SECONDS_MAX", "0.25", 0.25),
+    ("COUPON_ADMIN_TOKEN_HASHES", f"{'A' * 64}, {'b' * 64}", ("a" * 64, "b" * 64)),
+    ("COUPON_ISSUER_TOKEN_HASHES", "0" * 64, ("0" * 64,)),
+    ("COUPON_INSECURE", "true", True),
+    ("COUPON_RATE_LIMIT", "20/second", "20/second"),
+    ("COUPON_RATE_LIMIT_BY", "user_id", "user_id"),
+    (
+        "COUPON_TRUSTED_PROXIES",
+        "10.0.0.0/8,192.0.2.1",
+        (ip_network("10.0.0.0/8"), ip_network("192.0.2.1/32")),
+    ),
     ("COUPON_REQUEST_BYTES_MAX", "1024", 1024),
     ("COUPON_KEEP_ALIVE_SECONDS", "1", 1),
     ("COUPON_SHUTDOWN_SECONDS_MAX", "1", 1),
@@ -184,6 +247,11 @@ def test_an_option_goes_before_its_variable_and_that_before_the_env_file(
         ("settle_seconds_max", 0),
         ("settle_seconds_max", "soon"),
         ("gate_seconds_max", 0),
+        ("server", "granian"),
+        ("insecure", "perhaps"),
+        ("rate_limit", "often"),
+        ("rate_limit", "0/second"),
+        ("rate_limit_by", "name"),
         ("request_bytes_max", 1023),
         ("shutdown_seconds_max", 0),
         ("log_level", "trace"),
@@ -206,6 +274,24 @@ def test_a_statement_timeout_that_postgresql_takes_for_another_or_none_is_refuse
 ) -> None:
     """It counts whole milliseconds in 32 bits, and 0 is no timeout at all."""
     assert refused_fields(statement_seconds_max=seconds) == [("statement_seconds_max",)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("admin_token_hashes", "secret"), ("trusted_proxies", "10.0.0.1/8"), ("cors_origins", "a")],
+)
+def test_a_bad_item_of_a_list_is_refused_with_its_place(field: str, value: str) -> None:
+    assert refused_fields(**{field: value})[0][:2] == (field, 0)
+
+
+def test_what_workers_read_from_the_environment_is_what_was_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = {variable.removeprefix("COUPON_").lower(): text for variable, text, _ in VALUES}
+    settings = Settings(**chosen)  # type: ignore[arg-type]  # as variables say it
+    for variable, text in as_variables(settings).items():
+        monkeypatch.setenv(variable, text)
+    assert Settings() == settings
 
 
 def test_every_bad_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,58 @@
+"""JSON Web Tokens: each lets a user claim for itself."""
+
+import jwt
+from jwt.types import Options
+
+from coupon_service import parsing
+from coupon_service.identities import Identity, Role
+from coupon_service.key_cache import KeyCache
+from coupon_service.key_sets import ALGORITHMS
+
+# How far the clock of whoever made a token may be from this host's.
+LEEWAY_SECONDS = 10
+_OPTIONS: Options = {"require": ["exp", "sub", "aud", "iss"]}
+
+
+class WebTokens:
+    """The tokens of one issuer for one audience.
+
+    The key is the one that the token names by its id, and it must be for the algorithm
+    that the token says. When a token ends is told by this host's clock.
+    """
+
+    def __init__(self, keys: KeyCache, *, audience: str, issuer: str) -> None:
+        self._keys = keys
+        self._audience = audience
+        self._issuer = issuer
+
+    async def identity(self, token: str) -> Identity | None:
+        """Return the user whose token it is, or None if it is not valid."""
+        # The library reads tokens of strangers: what it stumbles over is not valid either.
+        try:
+            user_id = await self._subject(token)
+        except (jwt.PyJWTError, OverflowError, RecursionError, TypeError, ValueError):
+            return None
+        if user_id is None or not parsing.is_user_id(user_id):
+            return None
+        return Identity(role=Role.USER, key=user_id, user_id=user_id)
+
+    async def _subject(self, token: str) -> str | None:
+        header = jwt.get_unverified_header(token)
+        kid, algorithm = header.get("kid"), header.get("alg")
+        if not isinstance(kid, str) or not isinstance(algorithm, str):
+            return None
+        if algorithm not in ALGORITHMS:
+            return None
+        key = await self._keys.find(kid, algorithm)
+        if key is None:
+            return None
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            audience=self._audience,
+            issuer=self._issuer,
+            leeway=LEEWAY_SECONDS,
+            options=_OPTIONS,
+        )
+        return str(claims["sub"])
