@@ -1,38 +1,31 @@
-"""Runs the service: the database if it is ours, and uvicorn's workers under a supervisor."""
+"""Runs the service: the database if it is ours, and the workers under a supervisor."""
 
 import asyncio
 import contextlib
-import http.client
 import os
 import resource
 import signal
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from types import FrameType
 
 import asyncpg
 import structlog
-import uvicorn
 
-from coupon_service import logs, schema
+from coupon_service import announcing, exposure, listening, logs, schema, tls
 from coupon_service.embedded import EmbeddedPostgres
+from coupon_service.failures import CannotServe
+from coupon_service.metrics_folder import metrics_folder
 from coupon_service.schema import SchemaState
 from coupon_service.settings import Settings, as_variables
-from coupon_service.supervisor import Supervisor, WorkersFailed
+from coupon_service.supervisor import Supervisor, Workers, WorkersFailed
+
+__all__ = ["APPLICATION", "CannotServe", "serve"]
 
 log = structlog.get_logger(__name__)
 
 APPLICATION = "coupon_service.app:create_app"
-LISTEN_BACKLOG = 4096
-READY_POLL_SECONDS = 0.05
 # A few of its 200 stay free for whoever looks after it.
 EMBEDDED_CONNECTIONS_MAX = 190
-
-
-class CannotServe(Exception):
-    """The service cannot start; the message is one sentence for the operator."""
 
 
 def serve(settings: Settings, application: str = APPLICATION) -> None:
@@ -49,11 +42,16 @@ def serve(settings: Settings, application: str = APPLICATION) -> None:
         # Until the workers run, and have their supervisor to stop them.
         signal.signal(number, _leave)
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(_bound(settings))
+        tls.require_usable(settings)
+        kind = stack.enter_context(_workers(settings, application))
+        # Nobody answers at the port yet, and that it is taken was said first.
+        exposure.check(settings)
         database_url = stack.enter_context(_database(settings))
+        exposure.announce(settings)
+        stack.enter_context(metrics_folder(wanted=settings.metrics))
         _export(settings, database_url)
-        _announce(settings, listener)
-        _run_workers(settings, listener, application)
+        announcing.announce(settings, kind.address)
+        _run(settings, kind)
         # It is stopping already; a second signal must not break that off.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
@@ -73,20 +71,23 @@ def _raise_open_files_limit() -> None:
 
 
 @contextlib.contextmanager
-def _bound(settings: Settings) -> Iterator[socket.socket]:
-    """Listen, before anything slower happens that a taken port would make useless."""
-    try:
-        family, *_, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.create_server(address[:2], family=family, backlog=LISTEN_BACKLOG)
-    except (OSError, UnicodeError) as exc:
-        why = getattr(exc, "strerror", None) or "that is no address"
-        msg = f"cannot listen on {settings.host} port {settings.port}: {why}"
-        raise CannotServe(msg) from exc
-    with listener:
-        listener.set_inheritable(True)
-        yield listener
+def _workers(settings: Settings, application: str) -> Iterator[Workers]:
+    """Take the port, before anything slower happens that a taken one would make useless."""
+    # Only the one of the two that is wanted is imported.
+    if settings.server == "pyvoy":
+        from coupon_service import envoy_workers  # noqa: PLC0415
+
+        envoy_workers.require_envoy(settings)
+        with (
+            listening.reserved(settings.host, settings.port) as reservation,
+            envoy_workers.private_folder() as folder,
+        ):
+            yield envoy_workers.EnvoyWorkers(settings, reservation, application, folder)
+        return
+    from coupon_service.uvicorn_workers import UvicornWorkers  # noqa: PLC0415
+
+    with listening.listening(settings.host, settings.port) as listener:
+        yield UvicornWorkers(settings, listener, application)
 
 
 @contextlib.contextmanager
@@ -151,57 +152,12 @@ def _export(settings: Settings, database_url: str) -> None:
     os.environ.update(as_variables(settings, database_url=database_url))
 
 
-def _run_workers(settings: Settings, listener: socket.socket, application: str) -> None:
+def _run(settings: Settings, kind: Workers) -> None:
     supervisor = Supervisor(
-        _uvicorn_config(settings, application),
-        listener,
-        count=settings.workers,
-        stop_seconds_max=settings.shutdown_seconds_max,
+        kind, count=settings.workers, stop_seconds_max=settings.shutdown_seconds_max
     )
     try:
         supervisor.run()
     except WorkersFailed as exc:
         msg = "the workers could not start; the log above says why"
         raise CannotServe(msg) from exc
-
-
-def _uvicorn_config(settings: Settings, application: str) -> uvicorn.Config:
-    return uvicorn.Config(
-        application,
-        factory=True,
-        loop="uvloop",
-        http="coupon_service.http_protocol:CouponHttpProtocol",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        log_level="info" if settings.log_level == "debug" else "warning",
-        access_log=settings.access_log,
-        server_header=False,
-        timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=settings.shutdown_seconds_max,
-    )
-
-
-def _announce(settings: Settings, listener: socket.socket) -> None:
-    """Say that the service is ready once it really is, from a thread of its own."""
-    host, port = listener.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    database = f"embedded in {settings.data_dir}" if settings.database_url is None else "external"
-
-    def watch() -> None:
-        while not _is_ready(host, port):
-            time.sleep(READY_POLL_SECONDS)
-        log.info("ready", url=url, workers=settings.workers, database=database)
-
-    threading.Thread(target=watch, name="announce", daemon=True).start()
-
-
-def _is_ready(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=5)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()

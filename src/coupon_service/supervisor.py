@@ -6,23 +6,17 @@ long as a busy one is given to answer. This one waits for the processes themselv
 """
 
 import contextlib
-import multiprocessing
-import os
 import signal
 import socket
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from types import FrameType
+from typing import Protocol
 
 import structlog
-import uvicorn
-from uvicorn.config import STARTUP_FAILURE
-
-from coupon_service import spawning
 
 log = structlog.get_logger(__name__)
 
@@ -37,31 +31,48 @@ class WorkersFailed(Exception):
     """A worker could not start; its log says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Worker:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worker:
+    """A process that answers requests; `ask_to_stop` lets it finish those under way."""
+
     process: ForkServerProcess
-    started_at: float
+    ask_to_stop: Callable[[], None]
+    started_at: float = field(default_factory=time.monotonic)
+
+
+class Workers(Protocol):
+    """One kind of worker, and the port that they answer on."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host's address and the port."""
+        ...
+
+    @property
+    def startup_failures(self) -> frozenset[int]:
+        """The exit statuses which say that no other worker could start either."""
+        ...
+
+    def start(self) -> Worker:
+        """Start one more worker."""
+        ...
+
+    def close_port(self) -> None:
+        """Take no more connections in the supervisor's name."""
+        ...
 
 
 class Supervisor:
-    """Runs `count` workers that serve `config` on a listening socket.
+    """Runs `count` workers of a kind.
 
     `stop_seconds_max` is how long the requests under way are given when it stops.
     """
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        listener: socket.socket,
-        *,
-        count: int,
-        stop_seconds_max: float,
-    ) -> None:
-        self._config = config
-        self._listener = listener
+    def __init__(self, kind: Workers, *, count: int, stop_seconds_max: float) -> None:
+        self._kind = kind
         self._count = count
         self._stop_seconds_max = stop_seconds_max
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
 
     def run(self) -> None:
         """Keep the workers running until SIGTERM or SIGINT, then let them finish.
@@ -71,20 +82,12 @@ class Supervisor:
         """
         with _told_to_stop() as told:
             try:
-                self._workers = [self._start() for _ in range(self._count)]
+                for _ in range(self._count):
+                    self._workers.append(self._kind.start())
                 while not wait([told, *self._sentinels()], timeout=None).count(told):
                     self._replace_dead(told)
             finally:
                 self._stop()
-
-    def _start(self) -> _Worker:
-        process = spawning.context().Process(
-            target=run_worker,
-            args=(self._config, self._listener, dict(os.environ)),
-            name="coupon-service worker",
-        )
-        process.start()
-        return _Worker(process, time.monotonic())
 
     def _sentinels(self) -> list[int]:
         return [worker.process.sentinel for worker in self._workers]
@@ -93,7 +96,7 @@ class Supervisor:
         for place, worker in enumerate(self._workers):
             if worker.process.is_alive():
                 continue
-            if worker.process.exitcode == STARTUP_FAILURE:
+            if worker.process.exitcode in self._kind.startup_failures:
                 raise WorkersFailed
             log.warning(
                 "a worker died; starting another",
@@ -102,13 +105,13 @@ class Supervisor:
             )
             if time.monotonic() - worker.started_at < STEADY_SECONDS:
                 wait([told], timeout=PAUSE_SECONDS)
-            self._workers[place] = self._start()
+            self._workers[place] = self._kind.start()
 
     def _stop(self) -> None:
         """Close the port, so that nobody waits for an answer in vain, and end the workers."""
-        self._listener.close()
+        self._kind.close_port()
         for worker in self._workers:
-            worker.process.terminate()
+            worker.ask_to_stop()
         give_up_at = time.monotonic() + self._stop_seconds_max + STOP_SECONDS
         for worker in self._workers:
             worker.process.join(max(0, give_up_at - time.monotonic()))
@@ -136,33 +139,3 @@ def _told_to_stop() -> Iterator[socket.socket]:
         finally:
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
-
-
-def run_worker(
-    config: uvicorn.Config, listener: socket.socket, environment: Mapping[str, str]
-) -> None:
-    """Serve until SIGTERM or SIGINT; the life of one worker process.
-
-    `environment` is the supervisor's: the process this one is a copy of has an older one.
-    """
-    os.environ.clear()
-    os.environ.update(environment)
-    # uvicorn stops gracefully on these, and then raises them again, which would
-    # make the exit status one of a process that was killed.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
-    _stop_with_parent()
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-def _stop_with_parent() -> None:
-    """Stop this worker when its supervisor is gone, which cannot say so after a kill -9."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="watch-parent", daemon=True).start()

@@ -51,14 +51,18 @@ async def claim(service: Service, campaign_id: str, user_id: str) -> pb.Coupon:
     return answer.coupon
 
 
+@pytest.mark.parametrize("server", ["uvicorn", "pyvoy"])
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 async def test_calls_under_way_are_answered_and_stored_before_the_service_ends(
     start_service: ServiceStarter,
     database_url: str,
     connection: asyncpg.Connection,
     signal_number: signal.Signals,
+    server: str,
 ) -> None:
-    service = start_service("--workers", "1", database_url=database_url, queue_limit=CLAIMS - 1)
+    service = start_service(
+        "--workers", "1", database_url=database_url, queue_limit=CLAIMS - 1, server=server
+    )
     campaign_id = await create_campaign(service.url)
     async with connection.transaction():
         await connection.execute(
@@ -89,20 +93,22 @@ async def test_calls_under_way_are_answered_and_stored_before_the_service_ends(
     assert [entry for entry in service.log if entry.get("level") == "error"] == []
 
 
+@pytest.mark.parametrize("server", ["uvicorn", "pyvoy"])
 async def test_an_idle_service_stops_at_once_with_status_0(
-    start_service: ServiceStarter, database_url: str
+    start_service: ServiceStarter, database_url: str, server: str
 ) -> None:
-    service = start_service("--workers", "2", database_url=database_url)
+    service = start_service("--workers", "2", database_url=database_url, server=server)
     workers = service.worker_pids()
     assert await asyncio.to_thread(service.stop) == 0
     assert len(workers) == 2
     assert await is_refused(service)
 
 
+@pytest.mark.parametrize("server", ["uvicorn", "pyvoy"])
 async def test_idle_connections_do_not_hold_up_the_end(
-    start_service: ServiceStarter, database_url: str
+    start_service: ServiceStarter, database_url: str, server: str
 ) -> None:
-    service = start_service("--workers", "1", database_url=database_url)
+    service = start_service("--workers", "1", database_url=database_url, server=server)
     parts = urlsplit(service.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")

@@ -1,0 +1,135 @@
+"""Envoy's configuration for one worker, from the service's settings."""
+
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from pyvoy import PyvoyServer
+
+from coupon_service import envoy_replies
+from coupon_service.settings import Settings
+from coupon_service.wire_refusals import HEADERS_MAX
+
+Config = dict[str, Any]
+
+APPLICATION = "coupon_service.pyvoy_app:application"
+STREAMS_MAX = 256
+# What one stream, and one connection, may send ahead of the application's reading.
+STREAM_BYTES_AHEAD = 65_536
+CONNECTION_BYTES_AHEAD = 1_048_576
+# Envoy warns of its own doings, a clean stop among them, so warnings stay out.
+LOG_LEVELS = {"debug": "info", "info": "error", "warning": "error", "error": "critical"}
+_TYPES = "type.googleapis.com/envoy.extensions"
+
+
+def envoy_config(settings: Settings, *, host: str, port: int, admin_path: Path) -> Config:
+    """Return the configuration of an Envoy that serves the application on a port.
+
+    Its admin interface can drain and end it, so that is a socket in a private folder.
+    """
+    made: Config = PyvoyServer(
+        APPLICATION,
+        address=host,
+        port=port,
+        tls_cert=settings.tls_cert and settings.tls_cert.absolute(),
+        tls_key=settings.tls_key and settings.tls_key.absolute(),
+        tls_enable_http3=False,
+        worker_threads=1,
+        lifespan=True,
+        loop="uvloop",
+    ).get_envoy_config()
+    made["admin"] = {"address": {"pipe": {"path": str(admin_path), "mode": 0o600}}}
+    made["overload_manager"] = _overload_manager(settings)
+    (listener,) = made["static_resources"]["listeners"]
+    listener |= _listener(settings)
+    (chain,) = listener["filter_chains"]
+    chain["transport_socket_connect_timeout"] = _seconds(settings.receive_seconds_max)
+    if "transport_socket" in chain:
+        context = chain["transport_socket"]["typed_config"]["common_tls_context"]
+        context["tls_params"] = {"tls_minimum_protocol_version": "TLSv1_2"}
+    chain["filters"][-1]["typed_config"] |= _http(settings)
+    return made
+
+
+def log_pattern(log_format: str) -> str:
+    """Return the pattern that gives Envoy's own messages the form of all others."""
+    if is_for_people(log_format):
+        return "%Y-%m-%dT%T.%fZ [%-9l] %v"
+    return '{"event": "%j", "level": "%l", "timestamp": "%Y-%m-%dT%T.%fZ", "logger": "envoy.%n"}'
+
+
+def is_for_people(log_format: str) -> bool:
+    """Tell whether the log is for a person at a terminal."""
+    return log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3f}s"
+
+
+def _overload_manager(settings: Settings) -> Config:
+    return {
+        "resource_monitors": [
+            {
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typed_config": {
+                    "@type": f"{_TYPES}.resource_monitors.downstream_connections.v3"
+                    ".DownstreamConnectionsConfig",
+                    "max_active_downstream_connections": settings.connections_max,
+                },
+            }
+        ]
+    }
+
+
+def _listener(settings: Settings) -> Config:
+    """Wait for the first bytes of a connection no longer than for those of a request."""
+    kind = "http_inspector" if settings.tls_cert is None else "tls_inspector"
+    name = "".join(word.capitalize() for word in kind.split("_"))
+    return {
+        "enable_reuse_port": True,
+        "listener_filters_timeout": _seconds(settings.receive_seconds_max),
+        "listener_filters": [
+            {
+                "name": f"envoy.filters.listener.{kind}",
+                "typed_config": {"@type": f"{_TYPES}.filters.listener.{kind}.v3.{name}"},
+            }
+        ],
+    }
+
+
+def _http(settings: Settings) -> Config:
+    receive = _seconds(settings.receive_seconds_max)
+    return {
+        "max_request_headers_kb": math.ceil(settings.head_bytes_max / 1024),
+        "request_headers_timeout": receive,
+        "request_timeout": receive,
+        # A watcher may have nothing to tell for hours.
+        "stream_idle_timeout": "0s",
+        "stream_flush_timeout": _seconds(settings.send_seconds_max),
+        "common_http_protocol_options": {
+            "idle_timeout": _seconds(settings.keep_alive_seconds),
+            "max_headers_count": HEADERS_MAX,
+        },
+        # An upgrade is an offer that need not be taken.
+        "http_protocol_options": {
+            "accept_http_10": True,
+            "default_host_for_http_10": "localhost",
+            "ignore_http_11_upgrade": [{"safe_regex": {"regex": ".*"}}],
+        },
+        "http2_protocol_options": {
+            "max_concurrent_streams": STREAMS_MAX,
+            "initial_stream_window_size": STREAM_BYTES_AHEAD,
+            "initial_connection_window_size": CONNECTION_BYTES_AHEAD,
+        },
+        # The address of a caller is whom the connection is from, whatever its headers say;
+        # those the application reads itself.
+        "use_remote_address": True,
+        "skip_xff_append": True,
+        "server_header_transformation": "PASS_THROUGH",
+        "local_reply_config": envoy_replies.local_replies(settings),
+        "access_log": envoy_replies.access_log(
+            settings, for_people=is_for_people(settings.log_format)
+        ),
+    }

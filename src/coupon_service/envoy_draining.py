@@ -1,0 +1,62 @@
+"""Lets an Envoy finish the requests under way, by the commands of its admin socket."""
+
+import contextlib
+import http.client
+import json
+import socket
+import time
+from pathlib import Path
+
+POLL_SECONDS = 0.05
+COMMAND_SECONDS_MAX = 5
+# Requests that are not answered yet, and answers that are not on their way yet.
+UNDER_WAY = (
+    "http.ingress_http.downstream_rq_active",
+    "http.ingress_http.downstream_cx_tx_bytes_buffered",
+)
+
+
+def drain(admin_path: str, *, seconds_max: float) -> None:
+    """Take no more connections, close those that are done, and wait for the others.
+
+    Raises:
+        OSError: Envoy does not take commands.
+    """
+    give_up_at = time.monotonic() + seconds_max
+    # Answers from now on tell their callers not to use the connection again.
+    _command(admin_path, "POST", "/healthcheck/fail")
+    _command(admin_path, "POST", "/drain_listeners")
+    while _under_way(admin_path) and time.monotonic() < give_up_at:
+        time.sleep(POLL_SECONDS)
+
+
+def remove(admin_path: str) -> None:
+    """Remove an admin socket, and its folder if that was the last one in it."""
+    path = Path(admin_path)
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
+
+
+def _under_way(admin_path: str) -> int:
+    listed = json.loads(
+        _command(
+            admin_path,
+            "GET",
+            "/stats?format=json&filter=downstream_(rq_active|cx_tx_bytes_buffered)$",
+        )
+    )
+    found = {each["name"]: each["value"] for each in listed["stats"] if "name" in each}
+    return sum(found.get(name, 0) for name in UNDER_WAY)
+
+
+def _command(admin_path: str, method: str, target: str) -> bytes:
+    connection = http.client.HTTPConnection("localhost", timeout=COMMAND_SECONDS_MAX)
+    connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.sock.settimeout(COMMAND_SECONDS_MAX)
+        connection.sock.connect(admin_path)
+        connection.request(method, target)
+        return connection.getresponse().read()
+    finally:
+        connection.close()

@@ -1,0 +1,95 @@
+"""Tells a client that speaks HTTP/2 at once, as gRPC's do, that this server does not.
+
+It is told in HTTP/2, so that a person reads a sentence and not a protocol error.
+"""
+
+import asyncio
+from urllib.parse import quote
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import RequestReceived
+from h2.exceptions import ProtocolError
+
+BYTES_MAX = 65_536
+SECONDS_MAX = 10
+CLOSE_SECONDS_MAX = 1
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_PREFACE_END = b"SM\r\n\r\n"
+
+MESSAGE = (
+    "This server speaks HTTP/1.1, and gRPC needs HTTP/2: "
+    "`coupon-service serve --server pyvoy` answers gRPC."
+)
+UNIMPLEMENTED = "12"
+HTTP_VERSION_NOT_SUPPORTED = "505"
+
+
+class Http2Notice(asyncio.Protocol):
+    """Answers the requests on one connection of HTTP/2 with what to do instead, and closes it."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._bytes_left = BYTES_MAX
+        self._is_done = False
+        self._http2 = H2Connection(H2Configuration(client_side=False))
+        self._http2.initiate_connection()
+        self._http2.receive_data(PREFACE)
+        loop.call_later(SECONDS_MAX, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived, and answer when a request is among it."""
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
+            self._transport.abort()
+        if self._is_done:
+            return
+        try:
+            events = self._http2.receive_data(data)
+        except ProtocolError:
+            self._transport.abort()
+            return
+        for request in (event for event in events if isinstance(event, RequestReceived)):
+            self._answer(request)
+            self._is_done = True
+        if self._is_done:
+            self._http2.close_connection()
+        self._transport.write(self._http2.data_to_send())
+        if self._is_done:
+            self._close()
+
+    def _answer(self, request: RequestReceived) -> None:
+        headers = dict(request.headers)
+        if headers.get(b"content-type", b"").startswith(b"application/grpc"):
+            self._answer_grpc(request.stream_id)
+        else:
+            self._answer_plainly(request.stream_id)
+
+    def _answer_grpc(self, stream_id: int) -> None:
+        headers = [
+            (":status", "200"),
+            ("content-type", "application/grpc"),
+            ("grpc-status", UNIMPLEMENTED),
+            ("grpc-message", quote(MESSAGE, safe=" `,:./-")),
+        ]
+        self._http2.send_headers(stream_id, headers, end_stream=True)
+
+    def _answer_plainly(self, stream_id: int) -> None:
+        headers = [
+            (":status", HTTP_VERSION_NOT_SUPPORTED),
+            ("content-type", "text/plain; charset=utf-8"),
+        ]
+        self._http2.send_headers(stream_id, headers)
+        self._http2.send_data(stream_id, MESSAGE.encode(), end_stream=True)
+
+    def _close(self) -> None:
+        """Close once the caller has read; closing at once might lose the answer."""
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._loop.call_later(CLOSE_SECONDS_MAX, self._transport.abort)
+
+
+def after_preface(data: bytes) -> bytes:
+    """Return what follows the preface that ends in these bytes."""
+    return data.partition(_PREFACE_END)[2]

@@ -1,0 +1,43 @@
+"""What a server answers when it refuses a request before the application sees it."""
+
+from connectrpc._protocol import ConnectWireError
+
+from coupon_service import errors
+from coupon_service.rpc_errors import connect_error
+from coupon_service.settings import Settings
+
+# More headers than any client sends; proxies add some.
+HEADERS_MAX = 100
+
+
+def head_too_large(settings: Settings) -> tuple[int, bytes]:
+    """Return the HTTP status and body for a head with too many bytes or headers."""
+    described = f"They are more than {HEADERS_MAX} or larger than {settings.head_bytes_max} bytes."
+    return _encoded(_invalid("headers", described))
+
+
+def no_http() -> tuple[int, bytes]:
+    """Return the HTTP status and body for what is no request at all."""
+    described = "It is not valid HTTP."
+    return _encoded(_invalid("request", described))
+
+
+def too_slow(settings: Settings) -> tuple[int, bytes]:
+    """Return the HTTP status and body for a request that takes too long to arrive."""
+    described = f"It took longer than {settings.receive_seconds_max:g} s to arrive."
+    return _encoded(_invalid("request", described))
+
+
+def overloaded() -> tuple[int, bytes]:
+    """Return the HTTP status and body for a call on one connection too many."""
+    return _encoded(errors.Overloaded())
+
+
+def _invalid(field: str, description: str) -> errors.InvalidRequest:
+    return errors.InvalidRequest(errors.FieldViolation(field=field, description=description))
+
+
+def _encoded(refusal: errors.Refused) -> tuple[int, bytes]:
+    error = connect_error(refusal)
+    wire = ConnectWireError(error.code, error.message, error.details)
+    return wire.to_http_status().code, wire.to_json_bytes()

@@ -1,0 +1,239 @@
+"""Callers who send too much, too slowly or nothing, or do not read, on both servers."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import cast
+from urllib.parse import urlsplit
+
+import pytest
+from conftest import ServiceStarter
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, DataReceived, ResponseReceived
+from support.databases import Databases
+from support.refusals import of_json
+from support.service import Service, running_service
+from support.wire import JSON, NO_ANSWER, Answer, Wire, head, post, wire
+
+from coupon_service.http2_notice import BYTES_MAX, MESSAGE
+from coupon_service.wire_refusals import HEADERS_MAX
+
+SERVERS = ("uvicorn", "pyvoy")
+HEAD_BYTES_MAX = 4096
+INVALID = ("invalid_argument", "INVALID_REQUEST", "coupon.v1")
+GOOD = head(b"GET", b"/healthz")
+ENDS_WITHIN_SECONDS = 30
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def strict(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Service]:
+    """A service that is not patient, and whose log shall stay clean."""
+    url = asyncio.run(databases.make())
+    with running_service(
+        *("--server", request.param),
+        database_url=url,
+        head_bytes_max=HEAD_BYTES_MAX,
+        receive_seconds_max=1,
+        send_seconds_max=1,
+    ) as service:
+        yield service
+        assert service.stop() == 0
+        assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []
+    asyncio.run(databases.drop(url))
+
+
+@pytest.fixture
+async def caller(strict: Service) -> AsyncIterator[Wire]:
+    async with wire(strict.url) as made:
+        yield made
+
+
+def assert_invalid(answer: Answer, field: str) -> None:
+    got = of_json(answer.body)
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/json")
+    assert ((got.code, got.reason, got.domain), got.fields) == (INVALID, (field,))
+
+
+async def assert_closed(caller: Wire) -> None:
+    """Hold that the server closes the connection, and says nothing more."""
+    async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+        with contextlib.suppress(ConnectionError):
+            assert await caller.reader.read() == b""
+
+
+async def test_a_head_within_the_limit_is_read(caller: Wire) -> None:
+    long = (b"x-long", b"a" * (HEAD_BYTES_MAX - 200))
+    assert (await caller.ask(head(b"GET", b"/healthz", [long]))).status == 200
+
+
+@pytest.mark.parametrize("size", [HEAD_BYTES_MAX + 100, 1_000_000])
+async def test_a_head_that_is_too_large_is_refused(caller: Wire, size: int) -> None:
+    answer = await caller.ask(head(b"GET", b"/healthz", [(b"x-long", b"a" * size)]))
+    assert_invalid(answer, "headers")
+    await assert_closed(caller)
+
+
+async def test_as_many_headers_as_allowed_are_read(caller: Wire) -> None:
+    # One is the host.
+    several = [(b"x-%d" % number, b"") for number in range(HEADERS_MAX - 1)]
+    assert (await caller.ask(head(b"GET", b"/healthz", several))).status == 200
+
+
+async def test_one_header_too_many_is_refused(caller: Wire) -> None:
+    several = [(b"x-%d" % number, b"") for number in range(HEADERS_MAX)]
+    assert_invalid(await caller.ask(head(b"GET", b"/healthz", several)), "headers")
+    await assert_closed(caller)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        head(b"GET", b"/healthz")[:-2],
+        head(b"POST", b"/coupon.v1.CouponService/IssueCoupon", [*JSON, (b"content-length", b"9")])
+        + b"{",
+    ],
+    ids=["head", "body"],
+)
+async def test_a_request_that_does_not_arrive_is_refused(caller: Wire, part: bytes) -> None:
+    await caller.send(part)
+    assert_invalid(await caller.answer(), "request")
+    await assert_closed(caller)
+
+
+async def test_a_request_line_that_does_not_end_is_given_up(strict: Service, caller: Wire) -> None:
+    await caller.send(b"GET /hea")
+    if "pyvoy" in cast("list[str]", strict.process.args):
+        # It waits for the first line to know the protocol, and so cannot answer yet.
+        await assert_closed(caller)
+    else:
+        assert_invalid(await caller.answer(), "request")
+
+
+async def test_a_trickle_is_no_arrival(caller: Wire) -> None:
+    async def trickle() -> None:
+        await caller.send(head(b"GET", b"/healthz")[:-2])
+        while True:
+            await caller.send(b"x-more: y\r\n")
+            await asyncio.sleep(0.1)
+
+    dripping = asyncio.create_task(trickle())
+    assert_invalid(await caller.answer(), "request")
+    dripping.cancel()
+
+
+async def test_a_connection_on_which_nothing_ever_comes_is_closed(caller: Wire) -> None:
+    await assert_closed(caller)
+
+
+async def test_a_call_that_takes_its_time_to_be_answered_is_not_slow(caller: Wire) -> None:
+    """A request that has arrived may be answered late; only its arrival is timed."""
+    assert (await caller.ask(GOOD)).status == 200
+    # Idle, which the limit of idle connections is for.
+    await asyncio.sleep(3)
+    assert (await caller.ask(GOOD)).status == 200
+
+
+@pytest.mark.parametrize("nonsense", [b"nonsense\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"])
+async def test_what_is_no_http_is_refused(caller: Wire, nonsense: bytes) -> None:
+    assert_invalid(await caller.ask(nonsense), "request")
+    await assert_closed(caller)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_one_connection_too_many_is_not_served_and_the_others_are(
+    start_service: ServiceStarter, database_url: str, server: str
+) -> None:
+    service = start_service(server=server, database_url=database_url, connections_max=4)
+    async with contextlib.AsyncExitStack() as stack:
+        within = [await _served(stack, service.url) for _ in range(4)]
+        surplus = await stack.enter_async_context(wire(service.url))
+        answer = await surplus.ask(post("IssueCoupon", b"{}"))
+        if server == "uvicorn":
+            got = of_json(answer.body)
+            assert (answer.status, got.code, got.reason) == (503, "unavailable", "OVERLOADED")
+            assert got.retry_seconds is not None
+        else:
+            assert answer == NO_ANSWER
+        await assert_closed(surplus)
+        assert [(await each.ask(GOOD)).status for each in within] == [200] * 4
+    async with contextlib.AsyncExitStack() as stack:
+        await _served(stack, service.url)
+
+
+async def _served(stack: contextlib.AsyncExitStack, url: str) -> Wire:
+    """Connect as soon as there is room, which ended connections leave in a moment."""
+    async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+        while True:
+            caller = await stack.enter_async_context(wire(url))
+            if (await caller.ask(GOOD)).status == 200:
+                return caller
+
+
+async def test_uvicorn_closes_connections_far_beyond_the_limit_at_once(
+    start_service: ServiceStarter, database_url: str
+) -> None:
+    service = start_service(server="uvicorn", database_url=database_url, connections_max=1)
+    async with contextlib.AsyncExitStack() as stack:
+        callers = [await stack.enter_async_context(wire(service.url)) for _ in range(120)]
+        answers = [await each.ask(GOOD) for each in callers]
+    assert {each.status for each in answers} == {200, 503, 0}
+
+
+async def test_another_request_is_answered_before_a_bad_one_ends_the_connection(
+    start_service: ServiceStarter, database_url: str
+) -> None:
+    service = start_service(server="uvicorn", database_url=database_url)
+    async with wire(service.url) as caller:
+        await caller.send(head(b"GET", b"/readyz") + b"nonsense\r\n\r\n")
+        assert (await caller.answer()).json() == {"status": "ready"}
+        await assert_closed(caller)
+
+
+async def _spoken_http2(
+    service: Service, request: list[tuple[str, str]], body: bytes
+) -> dict[str, object]:
+    """Make a request in HTTP/2 and return what came back."""
+    parts = urlsplit(service.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    spoken = H2Connection(H2Configuration(header_encoding="utf-8"))
+    spoken.initiate_connection()
+    spoken.send_headers(1, request)
+    spoken.send_data(1, body, end_stream=True)
+    writer.write(spoken.data_to_send())
+    heard: dict[str, object] = {"body": b""}
+    async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+        while data := await reader.read(65_536):
+            for event in spoken.receive_data(data):
+                match event:
+                    case ResponseReceived():
+                        heard |= {str(name): value for name, value in event.headers}
+                    case DataReceived():
+                        heard["body"] = event.data
+                    case ConnectionTerminated():
+                        heard["goaway"] = event.error_code
+    writer.close()
+    return heard
+
+
+async def test_http2_without_grpc_is_told_so_by_uvicorn(
+    start_service: ServiceStarter, database_url: str
+) -> None:
+    service = start_service(server="uvicorn", database_url=database_url)
+    path = [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", "/healthz")]
+    heard = await _spoken_http2(service, path, b"")
+    assert (heard[":status"], heard["body"], heard["goaway"]) == ("505", MESSAGE.encode(), 0)
+
+
+async def test_http2_that_goes_on_and_on_is_cut_by_uvicorn(
+    start_service: ServiceStarter, database_url: str
+) -> None:
+    service = start_service(server="uvicorn", database_url=database_url)
+    async with wire(service.url) as caller:
+        await caller.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9) + b"x" * BYTES_MAX * 2)
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+                while await caller.reader.read(65_536):
+                    pass
+    assert service.stop() == 0
+    assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []

@@ -1,0 +1,186 @@
+"""TLS on both servers, and what is said to those who speak something else."""
+
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import grpc
+import httpx
+import pytest
+import trustme
+from conftest import ServiceStarter
+from support.program import run_program
+from support.service import Service
+
+from coupon_service.http2_notice import MESSAGE
+
+SERVERS = ("uvicorn", "pyvoy")
+ISSUE = "/coupon.v1.CouponService/IssueCoupon"
+on_both = pytest.mark.parametrize("server", SERVERS)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def files(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A certificate for this machine, its key, and another key."""
+    folder = tmp_path_factory.mktemp("tls")
+    made = {name: folder / f"{name}.pem" for name in ("cert", "key", "other_key", "authority")}
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    made["cert"].write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    issued.private_key_pem.write_to_path(str(made["key"]))
+    authority.issue_cert("localhost").private_key_pem.write_to_path(str(made["other_key"]))
+    authority.cert_pem.write_to_path(str(made["authority"]))
+    return made
+
+
+@pytest.fixture
+def context(authority: trustme.CA) -> ssl.SSLContext:
+    """What a caller trusts."""
+    made = ssl.create_default_context()
+    authority.configure_trust(made)
+    return made
+
+
+Starter = Callable[[str], Service]
+
+
+@pytest.fixture
+def start(start_service: ServiceStarter, database_url: str, files: dict[str, Path]) -> Starter:
+    """Start a service with TLS, on the server that is named."""
+    names = ("--tls-cert", str(files["cert"]), "--tls-key", str(files["key"]))
+    return lambda server: start_service("--server", server, *names, database_url=database_url)
+
+
+@pytest.fixture
+def start_plain(start_service: ServiceStarter, database_url: str) -> Starter:
+    """Start a service without TLS, on the server that is named."""
+    return lambda server: start_service("--server", server, database_url=database_url)
+
+
+def noise(service: Service) -> list[dict[str, object]]:
+    return [entry for entry in service.log if entry.get("level") not in {"debug", "info"}]
+
+
+def protocol_chosen(service: Service, context: ssl.SSLContext, *offered: str) -> str | None:
+    """Return what the server chooses of the protocols that a caller offers."""
+    context.set_alpn_protocols(offered)
+    parts = urlsplit(service.url)
+    with (
+        socket.create_connection((parts.hostname, parts.port or 0)) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as wrapped,
+    ):
+        return wrapped.selected_alpn_protocol()
+
+
+@on_both
+def test_calls_over_tls_are_answered_and_older_versions_refused(
+    start: Starter, server: str, context: ssl.SSLContext
+) -> None:
+    service = start(server)
+    assert service.url.startswith("https://127.0.0.1:")
+    with httpx.Client(verify=context) as client:
+        assert client.get(f"{service.url}/readyz").json() == {"status": "ready"}
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    with pytest.deprecated_call():
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError):
+        protocol_chosen(service, context, "http/1.1")
+    assert service.stop() == 0
+    assert noise(service) == []
+
+
+@pytest.mark.parametrize(
+    ("server", "chosen"),
+    # A client of HTTP/2 alone is told by uvicorn in HTTP/2 what to do instead.
+    [("uvicorn", ["http/1.1", "http/1.1", "h2"]), ("pyvoy", ["h2", "http/1.1", "h2"])],
+)
+def test_the_protocol_is_negotiated(
+    start: Starter, server: str, chosen: list[str], context: ssl.SSLContext
+) -> None:
+    service = start(server)
+    offers = [("h2", "http/1.1"), ("http/1.1",), ("h2",)]
+    assert [protocol_chosen(service, context, *offered) for offered in offers] == chosen
+
+
+@on_both
+def test_plain_http_to_the_port_of_tls_and_the_reverse_make_no_noise(
+    start: Starter, start_plain: Starter, server: str, context: ssl.SSLContext
+) -> None:
+    encrypted = start(server)
+    with pytest.raises(httpx.TransportError):
+        httpx.get(encrypted.url.replace("https:", "http:"))
+    plain = start_plain(server)
+    with pytest.raises(httpx.TransportError), httpx.Client(verify=context) as client:
+        client.get(plain.url.replace("http:", "https:"))
+    assert (encrypted.stop(), plain.stop()) == (0, 0)
+    assert noise(encrypted) + noise(plain) == []
+
+
+@pytest.mark.parametrize(
+    ("server", "cert", "key", "words"),
+    [
+        ("uvicorn", "cert", "other_key", "belong together"),
+        ("pyvoy", "cert", "other_key", "belong together"),
+        ("uvicorn", "key", "key", "must be in PEM"),
+        ("uvicorn", "absent", "key", "No such file or directory"),
+        ("pyvoy", "cert", "absent", "No such file or directory"),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_one_line(
+    files: dict[str, Path], server: str, cert: str, key: str, words: str
+) -> None:
+    data_dir = files["cert"].with_name("data")
+    ended = run_program(
+        *("serve", "--server", server, "--data-dir", str(data_dir)),
+        *("--tls-cert", str(files.get(cert, data_dir))),
+        *("--tls-key", str(files.get(key, data_dir))),
+        port=0,
+    )
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
+    assert words in ended.stderr
+    assert not data_dir.exists()
+
+
+@pytest.mark.parametrize("option", ["--tls-cert", "--tls-key"])
+def test_a_certificate_without_its_key_and_the_reverse_are_bad_usage(
+    option: str, files: dict[str, Path]
+) -> None:
+    ended = run_program("serve", option, str(files["cert"]))
+    assert ended.returncode == 2
+    assert "a certificate and its key go together: set both, or neither" in ended.stderr
+
+
+def test_a_grpc_client_of_uvicorn_is_told_what_to_do(
+    start: Starter, start_plain: Starter, files: dict[str, Path]
+) -> None:
+    encrypted = start("uvicorn")
+    plain = start_plain("uvicorn")
+    trusted = grpc.ssl_channel_credentials(files["authority"].read_bytes())
+    port = urlsplit(encrypted.url).port
+    with (
+        grpc.insecure_channel(urlsplit(plain.url).netloc) as open_channel,
+        grpc.secure_channel(f"localhost:{port}", trusted) as encrypted_channel,
+    ):
+        for channel in (open_channel, encrypted_channel):
+            with pytest.raises(grpc.RpcError) as caught:
+                channel.unary_unary(ISSUE)(b"", timeout=30)
+            told = caught.value
+            assert (told.code(), told.details()) == (grpc.StatusCode.UNIMPLEMENTED, MESSAGE)
+    assert (encrypted.stop(), plain.stop()) == (0, 0)
+    assert noise(encrypted) + noise(plain) == []
+
+
+def test_grpc_over_tls_is_answered_by_pyvoy(start: Starter, files: dict[str, Path]) -> None:
+    service = start("pyvoy")
+    trusted = grpc.ssl_channel_credentials(files["authority"].read_bytes())
+    with grpc.secure_channel(f"localhost:{urlsplit(service.url).port}", trusted) as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary(ISSUE)(b"", timeout=30)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
