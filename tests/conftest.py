@@ -17,6 +17,10 @@ from coupon_service.gate import Gate
 from coupon_service.issuing import Issuer
 from coupon_service.store import Store
 
+# Here and not in the tests' own folder, so that it is there also in a process that
+# distributes the tests to others.
+pytest_plugins = ["interop.matrix"]
+
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 

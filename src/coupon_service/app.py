@@ -3,23 +3,31 @@
 import asyncio
 import contextlib
 import gc
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import structlog
+from connectrpc.interceptor import Interceptor
+from protobuf import DescService
 
-from coupon_service import logs
-from coupon_service.changes import follow_changes
+from coupon_service import http_replies, logs, stop_signals
+from coupon_service.availability import Availability
+from coupon_service.changes import following_changes
 from coupon_service.codecs import codecs
-from coupon_service.errors import StorageUnavailable
 from coupon_service.gate import Gate
 from coupon_service.gen.coupon.v1.coupon_connect import CouponService
+from coupon_service.gen.grpc.health.v1.health_connect import Health
+from coupon_service.guards import guards
+from coupon_service.heads import Scope
+from coupon_service.health import HealthRpcs
+from coupon_service.http_replies import Answer
 from coupon_service.issuing import Issuer
+from coupon_service.metrics import Metrics, answer_metrics
+from coupon_service.reflection import reflection_of
 from coupon_service.rpc import CouponRpcs
-from coupon_service.rpc_application import CouponRpcApplication
+from coupon_service.rpc_application import CouponRpcApplication, HealthApplication
+from coupon_service.rpc_counting import CountingBorder
 from coupon_service.rpc_errors import ErrorBorder
-from coupon_service.schema import SchemaState
 from coupon_service.settings import Settings
 from coupon_service.store import Store
 
@@ -29,13 +37,9 @@ CLOSE_SECONDS_MAX = 5
 # Garbage collector's measure: objects made and not freed since its last run.
 NEW_OBJECTS_MAX = 100_000
 
-Scope = dict[str, Any]
-Receive = Any
-Send = Any
-
 
 class App:
-    """The service as an ASGI application: the RPCs, /healthz and /readyz.
+    """The service as an ASGI application: the RPCs, and what is answered beside them.
 
     `make_rpcs` gives what answers the RPCs; the benchmarks give their yardsticks.
     """
@@ -51,31 +55,75 @@ class App:
         self._settings = settings
         self._make_rpcs = make_rpcs
         self._database_url = settings.database_url
-        self._store: Store | None = None
-        self._rpcs = CouponRpcApplication(
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._availability = Availability()
+        self._metrics = Metrics() if settings.metrics else None
+        self._coupons = CouponRpcApplication(
             self._lifespan(),
-            interceptors=[ErrorBorder()],
+            interceptors=self._interceptors(),
             read_max_bytes=settings.request_bytes_max,
             codecs=codecs(),
         )
+        self._answers = dict(self._plain_answers())
+        for service, application in self._services():
+            answer = self._open_to_browsers(application)
+            self._answers |= {f"/{service.type_name}/{x.name}": answer for x in service.methods}
+        self._refuse_unknown = self._open_to_browsers(http_replies.refuse_unknown)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:  # noqa: ANN401 # as ASGI has it
         """Answer a request, or take part in the server's start and stop."""
-        if scope["type"] == "http":
-            match scope["path"]:
-                case "/healthz":
-                    return await _reply(send, 200, {"status": "alive"})
-                case "/readyz":
-                    return await self._reply_readiness(send)
-            content_type = _prepare_headers(scope)
-            if _needs_trailers(scope, content_type):
-                return await _reply(send, 415, {"error": _NO_GRPC})
-        return await self._rpcs(scope, receive, send)
+        if scope["type"] != "http":
+            return await self._coupons(scope, receive, send)
+        answer = self._answers.get(scope["path"], self._refuse_unknown)
+        return await answer(scope, receive, send)
+
+    def begin_to_stop(self) -> None:
+        """End what would keep the server from stopping; from any thread, as often as one likes."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                self._loop.call_soon_threadsafe(self._availability.stop)
+
+    def _interceptors(self) -> list[Interceptor]:
+        border = ErrorBorder() if self._metrics is None else CountingBorder(self._metrics)
+        return [border, *guards(self._settings)]
+
+    def _plain_answers(self) -> Iterator[tuple[str, Answer]]:
+        yield "/healthz", http_replies.answer_alive
+        yield "/readyz", http_replies.answer_ready(self._availability)
+        if self._metrics is not None:
+            yield "/metrics", answer_metrics(self._metrics)
+
+    def _services(self) -> Iterator[tuple[DescService, Answer]]:
+        """Yield each service with the application that answers its RPCs."""
+        known = [CouponService.desc(), Health.desc()]
+        yield known[0], self._coupons
+        health = HealthRpcs(self._availability, ["", *(each.type_name for each in known)])
+        bytes_max = self._settings.request_bytes_max
+        yield (
+            known[1],
+            HealthApplication(
+                health,
+                interceptors=[ErrorBorder()],
+                read_max_bytes=bytes_max,
+                codecs=codecs(),
+            ),
+        )
+        if self._settings.reflection:
+            yield from reflection_of(*known, request_bytes_max=bytes_max)
+
+    def _open_to_browsers(self, answer: Answer) -> Answer:
+        if not self._settings.cors_origins:
+            return answer
+        from coupon_service import cors  # noqa: PLC0415 # few need it
+
+        return cors.for_pages_of(self._settings.cors_origins, answer)
 
     async def _lifespan(self) -> AsyncGenerator[CouponService]:
         """Open what the service needs, hand it over, and close it when the server stops."""
+        settings = self._settings
+        self._loop = asyncio.get_running_loop()
         async with contextlib.AsyncExitStack() as stack:
-            settings = self._settings
+            stack.enter_context(stop_signals.heard(self.begin_to_stop))
             store = await stack.enter_async_context(
                 Store.open(
                     self._database_url,
@@ -85,44 +133,30 @@ class App:
                 )
             )
             gate = Gate(seconds_max=settings.gate_seconds_max)
-            await stack.enter_async_context(self._following_changes(gate))
+            await stack.enter_async_context(
+                following_changes(
+                    self._database_url, gate, connect_seconds_max=settings.connect_seconds_max
+                )
+            )
             issuer = Issuer(
                 store,
                 gate,
                 queue_limit=settings.queue_limit,
                 group_limit=settings.group_limit,
                 settle_seconds_max=settings.settle_seconds_max,
+                tally=self._metrics,
             )
+            if self._metrics is not None:
+                await stack.enter_async_context(
+                    self._metrics.following(
+                        claims_waiting=lambda: issuer.claims_waiting,
+                        connections_in_use=lambda: store.connections_in_use,
+                    )
+                )
             stack.push_async_callback(_close, issuer)
-            self._store = store
+            self._availability.start(store)
+            stack.callback(self._availability.stop)
             yield self._make_rpcs(store, issuer)
-
-    @contextlib.asynccontextmanager
-    async def _following_changes(self, gate: Gate) -> AsyncIterator[None]:
-        task = asyncio.create_task(
-            follow_changes(
-                self._database_url,
-                gate,
-                connect_seconds_max=self._settings.connect_seconds_max,
-            )
-        )
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-
-    async def _reply_readiness(self, send: Send) -> None:
-        """Answer 200 if calls can be served, otherwise 503 and why not."""
-        try:
-            if self._store is None:
-                return await _reply(send, 503, {"status": "starting"})
-            state = await self._store.schema_state()
-        except StorageUnavailable:
-            return await _reply(send, 503, {"status": "the database does not answer"})
-        if state is SchemaState.OLD:
-            return await _reply(send, 503, {"status": "the database has an old schema"})
-        return await _reply(send, 200, {"status": "ready"})
 
 
 def create_app(make_rpcs: Callable[[Store, Issuer], CouponService] = CouponRpcs) -> App:
@@ -143,51 +177,6 @@ def collect_garbage_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS_MAX, 50, 50)
-
-
-_NO_GRPC = (
-    "gRPC needs HTTP/2 trailers, which this server does not have; use the Connect or "
-    "gRPC-Web protocol"
-)
-
-
-def _needs_trailers(scope: Scope, content_type: bytes) -> bool:
-    """Tell whether the call is a gRPC one that this server cannot answer."""
-    if not content_type.startswith(b"application/grpc"):
-        return False
-    is_web = content_type.startswith(b"application/grpc-web")
-    return not is_web and "http.response.trailers" not in scope.get("extensions", {})
-
-
-# Answers are not compressed: one is too small to gain by it, and a million codes, which
-# are random, would keep the process from everything else for seconds to save the half.
-_UNWANTED_HEADERS = {b"accept-encoding", b"grpc-accept-encoding"}
-
-
-def _prepare_headers(scope: Scope) -> bytes:
-    """Make the request's head what the library can work with; return its content type.
-
-    The library decodes headers and the query as UTF-8, so what is not is rewritten.
-    """
-    headers = []
-    content_type = b""
-    for header in scope["headers"]:
-        name, value = header
-        if name in _UNWANTED_HEADERS:
-            continue
-        if name == b"content-type":
-            content_type = value
-        headers.append(header if value.isascii() else (name, value.decode("latin-1").encode()))
-    scope["headers"] = headers
-    if not scope["query_string"].isascii():
-        scope["query_string"] = scope["query_string"].decode("latin-1").encode()
-    return content_type
-
-
-async def _reply(send: Send, status: int, body: dict[str, str]) -> None:
-    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
 
 async def _close(issuer: Issuer) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,21 @@ from coupon_service.queries import CAMPAIGN_CHANGED_CHANNEL
 log = structlog.get_logger(__name__)
 
 RECONNECT_SECONDS = 1
+
+
+@contextlib.asynccontextmanager
+async def following_changes(
+    database_url: str, gate: Gate, *, connect_seconds_max: float
+) -> AsyncIterator[None]:
+    """Let a gate follow the changes, in a task of its own."""
+    task = asyncio.create_task(
+        follow_changes(database_url, gate, connect_seconds_max=connect_seconds_max)
+    )
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def follow_changes(database_url: str, gate: Gate, *, connect_seconds_max: float) -> None:

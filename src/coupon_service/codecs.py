@@ -4,9 +4,11 @@ import json
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 from connectrpc.codec import Codec, proto_binary_codec, proto_json_codec
+from protobuf import DescField, DescFieldValueEnum
 
 from coupon_service.gen.coupon.v1.coupon_pb import GetCampaignResponse
 
@@ -28,11 +30,10 @@ class Encoded:
 
 
 class OurCodec:
-    """A codec of connectrpc's that takes responses encoded already, and no dangerous requests."""
+    """A codec of connectrpc's that takes responses encoded already."""
 
-    def __init__(self, codec: Codec, opening_brackets_max: int | None = None) -> None:
+    def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        self._opening_brackets_max = opening_brackets_max
 
     def name(self) -> str:
         """Return the name by which content types know the format."""
@@ -44,16 +45,55 @@ class OurCodec:
 
     def decode(self, data: bytes | bytearray, message_class: type[Any]) -> Any:  # noqa: ANN401 # as above
         """Decode a request; the library answers a ValueError with invalid_argument."""
-        brackets_max = self._opening_brackets_max
-        if brackets_max and data.count(b"[") + data.count(b"{") > brackets_max:
+        return self._codec.decode(data, message_class)
+
+
+class OurJsonCodec(OurCodec):
+    """A codec that also refuses JSON which is dangerous, and values that no enum has."""
+
+    def decode(self, data: bytes | bytearray, message_class: type[Any]) -> Any:  # noqa: ANN401 # as above
+        """Decode a request; the library answers a ValueError with invalid_argument."""
+        if data.count(b"[") + data.count(b"{") > OPENING_BRACKETS_MAX:
             msg = "it has too many brackets"
             raise ValueError(msg)
-        return self._codec.decode(data, message_class)
+        message = self._codec.decode(data, message_class)
+        if enum_fields := _enum_fields(message_class):  # type: ignore[arg-type] # classes are hashable
+            _require_known_values(enum_fields, data)
+        return message
+
+
+@cache
+def _enum_fields(message_class: type[Any]) -> list[tuple[DescField, frozenset[object]]]:
+    """Return the fields of a message that hold an enum's value, with its names and numbers."""
+    return [
+        (
+            field,
+            frozenset(x for value in field.value.enum.values for x in (value.name, value.number)),
+        )
+        for field in message_class.desc().fields
+        if isinstance(field.value, DescFieldValueEnum)
+    ]
+
+
+def _require_known_values(
+    enum_fields: list[tuple[DescField, frozenset[object]]], data: bytes | bytearray
+) -> None:
+    """Refuse a value that an enum does not have.
+
+    The library ignores it, as it does fields that it does not know: whoever misspells
+    the view without codes would be shown them all.
+    """
+    values = json.loads(data)
+    for field, known in enum_fields:
+        for key in {field.name, field.json_name} & values.keys():
+            if values[key] is not None and values[key] not in known:
+                msg = f"no such value, for field {field.parent.type_name}.{field.name}"
+                raise ValueError(msg)
 
 
 def codecs() -> list[Codec]:
     """Return the codecs that the service speaks: binary and JSON."""
-    return [OurCodec(proto_binary_codec()), OurCodec(proto_json_codec(), OPENING_BRACKETS_MAX)]
+    return [OurCodec(proto_binary_codec()), OurJsonCodec(proto_json_codec())]
 
 
 async def with_codes(

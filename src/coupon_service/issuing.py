@@ -12,6 +12,7 @@ from coupon_service.errors import CampaignNotStarted, OutcomeUnknown, Overloaded
 from coupon_service.gate import Gate
 from coupon_service.line import Line, Rules
 from coupon_service.store import Store
+from coupon_service.tally import NoTally, Tally
 from coupon_service.waiting import Waiting
 
 
@@ -33,6 +34,7 @@ class Issuer:
         settle_seconds_max: float,
         draw_codes: Callable[[int], list[str]] = random_codes,
         monotonic: Callable[[], float] = time.monotonic,
+        tally: Tally | None = None,
     ) -> None:
         self._gate = gate
         self._queue_limit = queue_limit
@@ -43,6 +45,7 @@ class Issuer:
             settle_seconds_max=settle_seconds_max,
             draw_codes=draw_codes,
             monotonic=monotonic,
+            tally=NoTally() if tally is None else tally,
         )
         self._lines: dict[UUID, Line] = {}
         self._serving: set[asyncio.Task[None]] = set()
@@ -73,6 +76,11 @@ class Issuer:
             # The callers of a group share the refusal; none wants another's traceback.
             raise answer.with_traceback(None)
         return answer
+
+    @property
+    def claims_waiting(self) -> int:
+        """Return how many claims are in line for a transaction, in all campaigns."""
+        return sum(len(line.queue) for line in self._lines.values())
 
     async def close(self) -> None:
         """Wait until every claim in line has been answered."""

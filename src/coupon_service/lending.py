@@ -38,6 +38,11 @@ class Lending:
         return self._pool.get_max_size()
 
     @property
+    def lent_count(self) -> int:
+        """Return how many connections are lent."""
+        return self._lent_count
+
+    @property
     def is_short(self) -> bool:
         """Tell whether all connections are lent, so that others may be waiting for one."""
         return self._lent_count >= self.size

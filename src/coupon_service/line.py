@@ -32,6 +32,7 @@ from coupon_service.session import (
     UserTaken,
 )
 from coupon_service.store import Store
+from coupon_service.tally import Tally
 from coupon_service.waiting import Place, Waiting, callers_of, fail_all, mark_begun
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ class Rules:
     settle_seconds_max: float
     draw_codes: Callable[[int], list[str]]
     monotonic: Callable[[], float]
+    tally: Tally
 
 
 class Line:
@@ -212,6 +214,7 @@ class Line:
         codes = [place.code for place in places]
         user_ids = [place.user_id for place in places]
         mark_begun(places, begun=True)
+        began_at = self._rules.monotonic()
         try:
             granted = await session.claim(self.campaign_id, claim_epoch, codes, user_ids)
         except ClaimUncertain:
@@ -219,6 +222,7 @@ class Line:
         except Exception:
             mark_begun(places, begun=False)
             raise
+        self._rules.tally.claimed(len(places), self._rules.monotonic() - began_at)
         if granted is None:
             mark_begun(places, begun=False)
         return granted
@@ -227,6 +231,7 @@ class Line:
         self, session: Session, granted: Granted, places: list[Place]
     ) -> list[Waiting]:
         """Answer with what was granted; a campaign that grants fewer is sold out by that."""
+        self._rules.tally.issued(granted.count)
         for sequence, place in enumerate(places[: granted.count], granted.first_sequence):
             place.grant(
                 Coupon(
@@ -285,6 +290,7 @@ class Line:
                 place.grant(coupon)
             else:
                 lacking.append(place)
+        self._rules.tally.issued(len(places) - len(lacking))
         mark_begun(lacking, begun=False)
         return callers_of(lacking)
 

@@ -43,14 +43,29 @@ REFUSALS: dict[type[errors.Refused], tuple[str, Code]] = {
 }
 
 
+class Refusal(ConnectError):
+    """A refusal of the table; metrics count it under its reason, or one that says more."""
+
+    counted_as: str
+
+
+# Answered like an outage, but none: the call was broken off.
+BROKEN_OFF = "BROKEN_OFF"
+# Answered like an overload, but the caller's own.
+RATE_LIMITED = "RATE_LIMITED"
+
+
 class ErrorBorder:
     """An interceptor that translates every error of a call before it is answered."""
 
-    async def on_start(self, _ctx: RequestContext[Any, Any]) -> None:
+    async def on_start(self, _ctx: RequestContext[Any, Any]) -> Any:  # noqa: ANN401 # whatever on_end wants
         """Do nothing; required of an interceptor."""
 
     async def on_end(
-        self, _token: None, ctx: RequestContext[Any, Any], error: Exception | None
+        self,
+        _token: Any,  # noqa: ANN401 # what on_start returned
+        ctx: RequestContext[Any, Any],
+        error: Exception | None,
     ) -> None:
         """Replace the call's error, if there is one, by what the caller may see."""
         if error is not None:
@@ -81,7 +96,7 @@ def _row(kind: type) -> tuple[str, Code] | None:
     return next((REFUSALS[each] for each in kinds if each in REFUSALS), None)
 
 
-def _refusal(error: errors.Refused, reason: str, code: Code) -> ConnectError:
+def _refusal(error: errors.Refused, reason: str, code: Code) -> Refusal:
     match error:
         case errors.CampaignSoldOut():
             details = [_info(reason)]
@@ -90,12 +105,16 @@ def _refusal(error: errors.Refused, reason: str, code: Code) -> ConnectError:
             details = [info, _retry_after(max(_milliseconds(error.time_left), 0))]
         case errors.InvalidRequest():
             details = [_info(reason), ErrorDetail(_bad_request(error))]
+        case errors.RateLimited():
+            details = [_info(reason), _retry_after(_milliseconds(error.time_left))]
         case errors.Overloaded() | errors.StorageUnavailable():
             seconds = random.uniform(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX)  # noqa: S311 # spreads load, hides nothing
             details = [_info(reason), _retry_after(round(seconds * 1000))]
         case _:
             details = [_info(reason)]
-    return ConnectError(code, error.message, details)
+    refusal = Refusal(code, error.message, details)
+    refusal.counted_as = RATE_LIMITED if isinstance(error, errors.RateLimited) else reason
+    return refusal
 
 
 # A campaign that is sold out or about to start refuses thousands of calls a second,
@@ -140,13 +159,27 @@ def _of_the_protocol(error: ConnectError) -> ConnectError:
     if error.code is Code.CANCELED:
         # The caller has gone, or the service is stopping; one that is still there may
         # ask again: nothing was issued, or a repeat shows what was.
-        return connect_error(errors.StorageUnavailable())
+        refusal = _refusal(errors.StorageUnavailable(), *REFUSALS[errors.StorageUnavailable])
+        refusal.counted_as = BROKEN_OFF
+        return refusal
+    if error.code is Code.UNIMPLEMENTED and error.message.startswith(_UNKNOWN_COMPRESSION):
+        return ConnectError(Code.UNIMPLEMENTED, NO_COMPRESSION_BUT_GZIP)
     if error.details or error.code not in {Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED}:
         return error
     violation = _unreadable(error.message)
     return connect_error(errors.InvalidRequest(violation))
 
 
+_UNKNOWN_COMPRESSION = "unknown compression"
+NO_COMPRESSION_BUT_GZIP = "The request's compression is not known; the supported encoding is gzip."
+
+# What the library says of headers, with the header's name and what we say.
+_BAD_HEADERS = {
+    "Invalid timeout header": ("connect-timeout-ms", "It must be 1 to 10 digits."),
+    "connect-protocol-version": ("connect-protocol-version", "It must be 1."),
+    "protocol error: invalid timeout": ("grpc-timeout", "It is no time that gRPC knows."),
+    "protocol error: timeout": ("grpc-timeout", "It is no time that gRPC knows."),
+}
 _BAD_VALUE = re.compile(r"for field coupon\.v1\.\w+\.(\w+)$")
 _BAD_JSON = re.compile(r": line (\d+) column (\d+) ")
 _TOO_LARGE = re.compile(r"larger than configured max (\d+)")
@@ -156,6 +189,9 @@ def _unreadable(message: str) -> errors.FieldViolation:
     """Say in our words what the library found; its own name types and quote the request."""
     if found := _BAD_VALUE.search(message):
         return errors.FieldViolation(field=found[1], description="Its value does not fit.")
+    for words, (field, description) in _BAD_HEADERS.items():
+        if message.startswith(words):
+            return errors.FieldViolation(field=field, description=description)
     description = "It cannot be read."
     if found := _BAD_JSON.search(message):
         description = f"It is not valid JSON at line {found[1]}, column {found[2]}."

@@ -101,6 +101,11 @@ class Store:
         """Tell whether all connections are lent, so that others may be waiting for one."""
         return self._lending.is_short
 
+    @property
+    def connections_in_use(self) -> int:
+        """Return how many connections are lent."""
+        return self._lending.lent_count
+
     async def campaign(self, campaign_id: UUID) -> Sighting | None:
         """Return a campaign, or None if there is none with this id."""
         async with self._reading():

@@ -6,6 +6,7 @@ import random
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from urllib.parse import quote_from_bytes, unquote
 
 import httpx
 import pytest
@@ -85,6 +86,17 @@ def assert_invalid(status: int, got: Refusal, *fields: str) -> None:
     """Hold that an answer is INVALID_REQUEST for these fields, in the contract's form."""
     want = "invalid_argument", "INVALID_REQUEST", "coupon.v1", (ERROR_INFO, BAD_REQUEST)
     assert (status, got.summary, got.fields) == (400, want, fields)
+
+
+def assert_readable(answer: Answer, code: str) -> None:
+    """Hold that an answer which no RPC gives is one that Connect clients read."""
+    got = of_json(answer.body)
+    assert (got.code, got.details) == (code, ())
+    assert got.message.endswith(".")
+    assert (answer.headers["content-type"], answer.headers["cache-control"]) == (
+        "application/json",
+        "no-store",
+    )
 
 
 async def assert_json_refused(ask: Ask, rpc: str, body: str | bytes, *fields: str) -> None:
@@ -471,7 +483,7 @@ async def test_an_unknown_content_encoding_is_unimplemented_as_connect_has_it(
     answer = await ask(post("CreateCampaign", GOOD_JSON, [*JSON, (b"content-encoding", encoding)]))
     # 501 is what the Connect protocol makes of it; the message must say what is known.
     assert (answer.status, of_json(answer.body).code) == (501, "unimplemented")
-    assert of_json(answer.body).message.endswith("supported encodings are gzip")
+    assert of_json(answer.body).message.endswith("the supported encoding is gzip.")
 
 
 # Headers and the request line --------------------------------------------------------
@@ -486,7 +498,6 @@ async def test_an_unknown_content_encoding_is_unimplemented_as_connect_has_it(
         b"multipart/form-data; boundary=x",
         b"application/connect+json",
         b"application/grpc-web-text",
-        b"application/grpc-web+nonsense",
         b"Application/GRPC",
         b"json",
         b"",
@@ -501,6 +512,15 @@ async def test_a_content_type_that_is_not_spoken_is_415(ask: Ask, content_type: 
         assert answer.status == 200
     else:
         assert answer.status == 415
+        assert "json" in answer.headers["accept-post"]
+        assert_readable(answer, "unknown")
+
+
+async def test_a_codec_that_grpc_web_does_not_have_is_415_without_a_body(ask: Ask) -> None:
+    content_type = b"application/grpc-web+nonsense"
+    answer = await ask(post("CreateCampaign", GOOD_JSON, [(b"content-type", content_type)]))
+    # Its clients read the status; JSON would be taken for a message.
+    assert (answer.status, answer.body) == (415, b"")
 
 
 async def test_no_content_type_is_415(ask: Ask) -> None:
@@ -513,8 +533,13 @@ async def test_grpc_without_http2_is_told_what_to_use_instead(ask: Ask, subtype:
     answer = await ask(
         post("CreateCampaign", body, [(b"content-type", b"application/grpc" + subtype)])
     )
-    assert answer.status == 415
-    assert "gRPC-Web" in answer.json()["error"]
+    # As gRPC's clients and proxies read it: a status without trailers, in the headers.
+    assert (answer.status, answer.body) == (200, b"")
+    assert (answer.headers["content-type"], answer.headers["grpc-status"]) == (
+        "application/grpc",
+        "12",
+    )
+    assert "`coupon-service serve --server pyvoy`" in unquote(answer.headers["grpc-message"])
 
 
 async def test_the_parameters_of_a_content_type_do_not_matter(ask: Ask) -> None:
@@ -529,7 +554,7 @@ async def test_the_parameters_of_a_content_type_do_not_matter(ask: Ask) -> None:
 async def test_a_connect_timeout_that_is_no_number_is_refused(ask: Ask, told: bytes) -> None:
     headers = [*JSON, (b"connect-timeout-ms", told)]
     answer = await ask(post("CreateCampaign", GOOD_JSON, headers))
-    assert (answer.status, of_json(answer.body).code) == (400, "invalid_argument")
+    assert_invalid(answer.status, of_json(answer.body), "connect-timeout-ms")
 
 
 @pytest.mark.parametrize("told", [b"", b"60000", b"9999999999"])
@@ -547,7 +572,7 @@ async def test_a_passed_deadline_is_deadline_exceeded(ask: Ask, campaign_id: str
 async def test_another_connect_protocol_version_is_refused(ask: Ask) -> None:
     headers = [*JSON, (b"connect-protocol-version", b"2")]
     answer = await ask(post("CreateCampaign", GOOD_JSON, headers))
-    assert (answer.status, of_json(answer.body).code) == (400, "invalid_argument")
+    assert_invalid(answer.status, of_json(answer.body), "connect-protocol-version")
 
 
 @pytest.mark.parametrize(
@@ -594,7 +619,7 @@ async def test_a_head_that_is_not_http_is_a_bad_request(
     ask: Ask, header: tuple[bytes, bytes]
 ) -> None:
     answer = await ask(post("CreateCampaign", GOOD_JSON, [*JSON, header]))
-    assert (answer.status, answer.body) == (400, b"Invalid HTTP request received.")
+    assert_invalid(answer.status, of_json(answer.body), "request")
 
 
 @pytest.mark.parametrize("token", [b"h2c", b"websocket", b"nonsense"])
@@ -625,7 +650,6 @@ async def test_a_body_is_asked_for_where_the_caller_waits_for_that(
     "data",
     [
         b"GET\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"GET /healthz HTTP/9.9\r\n\r\n",
         b"NONSENSE / HTTP/1.1\r\n\r\n",
@@ -657,6 +681,7 @@ async def test_what_does_not_exist_is_404(ask: Ask, method: bytes, target: bytes
     body = GOOD_JSON if method == b"POST" else b""
     answer = await ask(head(method, target, [*JSON, length] if body else []) + body)
     assert answer.status == 404
+    assert_readable(answer, "unimplemented")
 
 
 @pytest.mark.parametrize("method", [b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"HEAD", b"TRACE"])
@@ -669,6 +694,8 @@ async def test_another_method_is_405_and_told_what_is_allowed(
 ) -> None:
     answer = await ask(head(method, RPC_PREFIX + rpc.encode()))
     assert (answer.status, answer.headers["allow"]) == (405, allowed)
+    if method != b"HEAD":
+        assert_readable(answer, "unknown")
 
 
 @pytest.mark.parametrize("rpc", ["CreateCampaign", "IssueCoupon"])
@@ -717,6 +744,17 @@ async def test_a_query_without_a_known_encoding_is_415(ask: Ask, query: bytes) -
 
 async def test_a_query_of_raw_bytes_is_not_http(ask: Ask) -> None:
     assert (await ask(get("GetCampaign", b"encoding=json&message=\xed\x95\x9c"))).status == 400
+
+
+@pytest.mark.parametrize("view", [b'"CAMPAIGN_VIEW_BASICC"', b'"basic"', b'""', b"3", b"-1"])
+async def test_a_view_that_json_cannot_name_is_refused_and_not_read_as_every_code(
+    ask: Ask, campaign_id: str, view: bytes
+) -> None:
+    message = b'{"campaignId":"%b","view":%b}' % (campaign_id.encode(), view)
+    query = b"encoding=json&message=" + quote_from_bytes(message).encode()
+    for request in (post("GetCampaign", message), get("GetCampaign", query)):
+        answer = await ask(request)
+        assert_invalid(answer.status, of_json(answer.body), "view")
 
 
 # gRPC-Web ----------------------------------------------------------------------------
@@ -772,7 +810,9 @@ async def test_a_breach_of_grpc_has_the_status_that_grpc_prescribes(
 async def test_a_grpc_timeout_that_cannot_be_read_is_refused(ask: Ask, told: bytes) -> None:
     headers = [*GRPC_WEB, (b"grpc-timeout", told)]
     answer = await ask(post("CreateCampaign", envelope(GOOD_PROTO), headers))
-    assert (answer.status, of_grpc_web(answer).code) == (200, "3")
+    got = of_grpc_web(answer)
+    assert (answer.status, got.code, got.reason) == (200, "3", "INVALID_REQUEST")
+    assert (got.domain, got.fields) == ("coupon.v1", ("grpc-timeout",))
 
 
 async def test_a_passed_grpc_deadline_is_deadline_exceeded(ask: Ask) -> None:

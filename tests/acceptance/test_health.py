@@ -34,6 +34,9 @@ def blackhole() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+OPEN = "open to every caller on this machine: no tokens are set"
+
+
 def assert_one_line(ended: "subprocess.CompletedProcess[str]", status: int, *words: str) -> None:
     """Hold that a command failed with one line on stderr that has these words."""
     assert (ended.returncode, ended.stdout) == (status, ""), ended.stderr
@@ -192,9 +195,9 @@ async def test_the_access_log_has_a_line_with_fields_for_each_request_where_aske
     lines = eventually(lambda: accesses(service)[before:][2:] and accesses(service)[before:])
     rpcs = "/coupon.v1.CouponService"
     assert [(line["method"], line["path"], line["status"]) for line in lines] == [
-        ("GET", "/nowhere?a=%ED%95%9C", 404),
+        ("GET", "/nowhere", 404),
         ("POST", f"{rpcs}/IssueCoupon", 400),
-        ("GET", f"{rpcs}/GetCampaign?encoding=json&message=%00%ff", 400),
+        ("GET", f"{rpcs}/GetCampaign", 400),
     ]
     assert all(line["client"].startswith("127.0.0.1:") for line in lines)
 
@@ -206,7 +209,7 @@ def test_no_access_log_where_not_asked_for(
     httpx.get(f"{service.url}/healthz")
     assert service.stop() == 0
     eventually(lambda: service.log[-1]["event"] == "stopped")
-    assert [entry["event"] for entry in service.log] == ["ready", "stopped"]
+    assert [entry["event"] for entry in service.log] == [OPEN, "ready", "stopped"]
 
 
 def test_the_program_says_where_it_is_ready_and_stops_when_told(shared_url: str) -> None:
@@ -217,8 +220,9 @@ def test_the_program_says_where_it_is_ready_and_stops_when_told(shared_url: str)
         text=True,
     ) as process:
         assert process.stderr is not None
-        line = process.stderr.readline()
+        opened, line = (process.stderr.readline() for _ in range(2))
         process.send_signal(signal.SIGTERM)
         assert process.wait(ENDS_WITHIN_SECONDS) == 0
+    assert OPEN in opened
     assert "ready" in line
     assert "http://127.0.0.1:" in line

@@ -15,6 +15,9 @@ class Call:
     rpc: str
     body: bytes
     offers: bool
+    headers: list[tuple[bytes, bytes]] = field(
+        default_factory=lambda: [(b"content-type", b"application/json")]
+    )
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[dict[str, Any]] = field(default_factory=list)
     _body_taken: bool = False
@@ -40,7 +43,7 @@ class Call:
             "path": f"/coupon.v1.CouponService/{self.rpc}",
             "root_path": "",
             "query_string": b"",
-            "headers": [(b"content-type", b"application/json")],
+            "headers": self.headers,
             "extensions": offer,
         }
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from coupon_service.codecs import OPENING_BRACKETS_MAX, Encoded, codecs, speaks_json, with_codes
 from coupon_service.gen.coupon.v1.coupon_pb import (
     Campaign,
+    CampaignView,
     CreateCampaignRequest,
+    GetCampaignRequest,
     GetCampaignResponse,
     IssueCouponRequest,
 )
@@ -103,3 +105,31 @@ async def test_an_answer_encoded_page_by_page_is_the_whole_answer(
     whole = GetCampaignResponse(campaign=campaign, coupon_codes=[c for page in pages for c in page])
     assert isinstance(answer, Encoded)
     assert codec.decode(codec.encode(answer), GetCampaignResponse) == whole
+
+
+@pytest.mark.parametrize(
+    "view", ["CAMPAIGN_VIEW_BASICC", "campaign_view_basic", "BASIC", "", "1", 3, -1, 2**31 - 1]
+)
+@pytest.mark.parametrize("among", ["", '"unknown":{"view":1},'])
+def test_a_view_that_does_not_exist_is_refused_and_not_read_as_every_code(
+    view: str | int, among: str
+) -> None:
+    request = f'{{{among}"view":{json.dumps(view)}}}'
+    with pytest.raises(ValueError, match=r"for field coupon\.v1\.GetCampaignRequest\.view$"):
+        CODEC.decode(request.encode(), GetCampaignRequest)
+
+
+@pytest.mark.parametrize(
+    ("json_of_view", "view"),
+    [
+        ("null", CampaignView.UNSPECIFIED),
+        ("0", CampaignView.UNSPECIFIED),
+        ('"CAMPAIGN_VIEW_UNSPECIFIED"', CampaignView.UNSPECIFIED),
+        ("1", CampaignView.BASIC),
+        ('"CAMPAIGN_VIEW_BASIC"', CampaignView.BASIC),
+        ('"CAMPAIGN_VIEW_FULL"', CampaignView.FULL),
+    ],
+)
+def test_a_view_that_exists_is_read(json_of_view: str, view: CampaignView) -> None:
+    request = f'{{"view":{json_of_view},"viewer":"unknown"}}'.encode()
+    assert CODEC.decode(request, GetCampaignRequest).view == view

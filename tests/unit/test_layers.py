@@ -94,6 +94,8 @@ def test_the_command_line_knows_the_database_driver_only_in_migrate() -> None:
 def test_the_wire_is_known_only_to_its_border(package: str) -> None:
     border = {"rpc", "rpc_errors", "parsing", "replies", "codecs", "rpc_application"}
     border |= {"app", "client", "cli_calls"}
+    border |= {"access", "guards", "limiting"}
+    border |= {"health", "reflection", "rpc_counting", "wire_refusals"}
     assert users_of(package) - border == set()
 
 
@@ -104,12 +106,30 @@ def test_issuing_reaches_nothing_that_is_above_it(module: str) -> None:
         "cli",
         "cli_calls",
         "client",
+        "health",
+        "metrics",
         "parsing",
         "replies",
         "server",
         "gen",
     }
     assert reached_from(module) & above == set()
+
+
+@pytest.mark.parametrize("package", ["prometheus_client", "starlette", "connectrpc_grpcreflect"])
+def test_each_library_of_the_surface_is_known_to_one_part(package: str) -> None:
+    parts = {
+        "prometheus_client": {"metrics", "metric_families"},
+        "starlette": {"cors"},
+        "connectrpc_grpcreflect": {"reflection"},
+    }
+    assert users_of(package) == parts[package]
+
+
+def test_only_the_application_puts_the_surface_together() -> None:
+    surface = {"health", "reflection", "cors", "metrics"}
+    users = {name for name in MODULES for part in surface if part in own_imports(name)}
+    assert users == {"app", "rpc_counting"}
 
 
 @pytest.mark.parametrize("module", ["store", "session"])

@@ -4,11 +4,17 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 from uuid import UUID
 
 import pytest
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from connectrpc.interceptor import Interceptor
+from connectrpc.request import RequestContext
 from support.asgi import Call
+from support.refusals import of_grpc_web, of_json
+from support.wire import GRPC_WEB, Answer
 
 from coupon_service import rpc_errors
 from coupon_service.callers import never
@@ -22,8 +28,11 @@ from coupon_service.errors import (
     InvalidRequest,
     OutcomeUnknown,
     Overloaded,
+    Unauthenticated,
 )
 from coupon_service.gen.coupon.v1.coupon_connect import CouponServiceASGIApplication
+from coupon_service.gen.google.rpc.error_details_pb import ErrorInfo
+from coupon_service.http_replies import NO_STORE
 from coupon_service.issuing import Issuer
 from coupon_service.rpc import CouponRpcs
 from coupon_service.rpc_application import CouponRpcApplication
@@ -176,5 +185,79 @@ async def test_an_error_is_answered_as_the_library_would_however_often(
         call = Call("IssueCoupon", BODIES["IssueCoupon"], offers=True)
         await call.make(application)
         answers.append(call.sent)
+    answers[0][0]["headers"].append(NO_STORE)
     assert answers[1:] == answers[:1] * 3
     assert answers[0][0]["status"] >= 400
+
+
+class HeaderSetter:
+    """An interceptor that has something to say with every answer, and perhaps refuses."""
+
+    def __init__(self, refusal: Exception | None) -> None:
+        self._refusal = refusal
+
+    async def on_start(self, ctx: RequestContext[Any, Any]) -> None:
+        ctx.response_headers["x-said"] = "before"
+        ctx.response_trailers["x-said"] = "after"
+        if self._refusal is not None:
+            raise self._refusal
+
+    async def on_end(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("refusal", [None, Unauthenticated()])
+async def test_an_error_is_answered_with_the_headers_that_interceptors_set(
+    slow: Slow, refusal: Exception | None
+) -> None:
+    slow.answer.set()
+    rpcs = CouponRpcs(cast("Store", slow), cast("Issuer", slow))
+    interceptors: list[Interceptor] = [ErrorBorder(), HeaderSetter(refusal)]
+    application = CouponRpcApplication(rpcs, interceptors=interceptors, codecs=codecs())
+    call = Call("IssueCoupon", CAMPAIGN, offers=True)
+    await call.make(application)
+    assert call.sent[0]["headers"] == [
+        (b"content-type", b"application/json"),
+        NO_STORE,
+        (b"x-said", b"before"),
+        (b"trailer-x-said", b"after"),
+    ]
+    assert call.status == (404 if refusal is None else 401)
+
+
+async def test_an_error_of_a_head_that_cannot_be_read_has_the_form_of_ours(
+    application: CouponRpcApplication,
+) -> None:
+    call = Call("IssueCoupon", CAMPAIGN, offers=True)
+    call.headers.append((b"connect-timeout-ms", b"soon"))
+    await call.make(application)
+    got = of_json(call.sent[1]["body"])
+    assert (call.status, got.reason, got.fields) == (
+        400,
+        "INVALID_REQUEST",
+        ("connect-timeout-ms",),
+    )
+
+
+class SpeaksKorean:
+    """An interceptor that refuses in words that no header can hold."""
+
+    async def on_start(self, _ctx: RequestContext[Any, Any]) -> None:
+        raise ConnectError(Code.PERMISSION_DENIED, "안 돼요: 100%\r\n", [ErrorInfo(reason="한글")])
+
+    async def on_end(self, *_: object) -> None:
+        pass
+
+
+async def test_a_grpc_status_in_any_words_is_percent_encoded(slow: Slow) -> None:
+    rpcs = CouponRpcs(cast("Store", slow), cast("Issuer", slow))
+    interceptors: list[Interceptor] = [ErrorBorder(), SpeaksKorean()]
+    application = CouponRpcApplication(rpcs, interceptors=interceptors, codecs=codecs())
+    call = Call("IssueCoupon", b"", offers=True, headers=[*GRPC_WEB])
+    await call.make(application)
+    body = b"".join(each["body"] for each in call.sent[1:])
+    assert body[5:].isascii()
+    got = of_grpc_web(Answer(status=call.status, headers={}, body=body))
+    assert (got.code, got.message, got.reason) == ("7", "안 돼요: 100%\r\n", "한글")
+    encoded = "%EC%95%88%20%EB%8F%BC%EC%9A%94%3A%20100%25%0D%0A"
+    assert f"grpc-message: {encoded}\r\n".encode() in body

@@ -46,12 +46,23 @@ CONTRACT: list[tuple[errors.Refused, str, str, list[type[Message]]]] = [
 ]
 
 
+FINER: dict[type[errors.Refused], tuple[errors.Refused, str]] = {
+    errors.RateLimited: (errors.RateLimited(time_left=timedelta(seconds=1)), "OVERLOADED"),
+    errors.CredentialsMissing: (errors.CredentialsMissing(), "UNAUTHENTICATED"),
+    errors.CodesDenied: (errors.CodesDenied(), "PERMISSION_DENIED"),
+    errors.OtherUserDenied: (errors.OtherUserDenied(), "PERMISSION_DENIED"),
+}
+
+
 def all_refusals() -> set[type[errors.Refused]]:
-    """Return every refusal there is: the classes that are not only there to be derived from."""
+    """Return every refusal there is: the classes that are not only there to be derived from.
+
+    Those that say more exactly what another does have that one's row.
+    """
     classes = [
         each
         for _, each in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(each, errors.Refused)
+        if issubclass(each, errors.Refused) and each not in FINER
     ]
     return {each for each in classes if not any(each in other.__bases__ for other in classes)}
 
@@ -95,6 +106,25 @@ def test_a_refusal_has_the_code_reason_and_details_of_the_contract(
     assert isinstance(info, ErrorInfo)
     assert (error.code.value, info.reason, info.domain) == (code, reason, "coupon.v1")
     assert [type(each) for each in details(error)[1:]] == list(further)
+
+
+@pytest.mark.parametrize(("refusal", "reason"), FINER.values(), ids=str)
+def test_a_finer_refusal_has_the_row_of_its_kind_and_a_sentence_of_its_own(
+    refusal: errors.Refused, reason: str
+) -> None:
+    error = connect_error(refusal)
+    info = details(error)[0]
+    assert isinstance(info, ErrorInfo)
+    assert info.reason == reason
+    text = (type(refusal).__doc__ or "").strip()
+    assert error.message == text
+    assert (text[-1:], text.count("."), text.isprintable()) == (".", 1, True)
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 999, 1000, 59_500])
+def test_a_caller_who_calls_too_often_is_told_exactly_when_to_come_back(milliseconds: int) -> None:
+    refusal = errors.RateLimited(time_left=timedelta(milliseconds=milliseconds))
+    assert retry_seconds(connect_error(refusal)) == milliseconds / 1000
 
 
 @pytest.mark.parametrize("refusal", [row[0] for row in CONTRACT], ids=[row[1] for row in CONTRACT])
