@@ -87,6 +87,10 @@ bench: $(STAMP) ## set up what is missing, then measure: make bench ARGS="--help
 faults: $(STAMP) ## set up what is missing, then do faults under load: make faults ARGS="--minutes 60"
 	@exec $(BIN)/python -m loadtest.faults $(ARGS)
 
+.PHONY: attack
+attack: $(STAMP) ## set up what is missing, then attack the service on both servers: make attack ARGS="--help"
+	@exec $(BIN)/python -m loadtest.attack $(ARGS)
+
 .PHONY: rush
 rush: $(STAMP) ## set up what is missing, then a launch night in small, with a verdict: make rush ARGS="--help"
 	@exec $(BIN)/python -m loadtest rush $(ARGS)
@@ -94,6 +98,10 @@ rush: $(STAMP) ## set up what is missing, then a launch night in small, with a v
 .PHONY: broken
 broken: $(STAMP) ## set up what is missing, then see that the checker catches every issuer broken on purpose
 	@exec $(BIN)/python -m loadtest.broken $(ARGS)
+
+.PHONY: conformance
+conformance: $(STAMP) ## set up what is missing, then Connect's official tests against both servers (needs Go)
+	@$(BIN)/python -m conformance $(ARGS)
 
 .PHONY: format
 format: $(STAMP) ## format the code and mend what lint can mend
