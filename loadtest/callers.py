@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import asyncpg
 from connectrpc.errors import ConnectError
+from connectrpc.interceptor import Interceptor
 from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 
 from coupon_service.client import present, reason
@@ -39,13 +40,22 @@ class RecordingClient:
     Several are for services that share a database; each call takes one of them by chance.
     """
 
-    def __init__(self, urls: list[str], chance: random.Random, lines: list[Line]) -> None:
+    def __init__(
+        self,
+        urls: list[str],
+        chance: random.Random,
+        lines: list[Line],
+        interceptors: Iterable[Interceptor] = (),
+    ) -> None:
         self.lines = lines
         self.outcomes: Counter[str] = Counter()
         self._chance = chance
         self._clock: Clock = shared_clock()
         self._clients = [
-            CouponServiceClient(url, timeout_ms=CALL_MS_MAX, send_compression=None) for url in urls
+            CouponServiceClient(
+                url, timeout_ms=CALL_MS_MAX, send_compression=None, interceptors=interceptors
+            )
+            for url in urls
         ]
 
     async def close(self) -> None:

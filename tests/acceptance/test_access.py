@@ -230,7 +230,7 @@ async def test_operators_look_without_a_token(guarded: Service, path: str) -> No
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("token", [ADMIN, NEXT_ADMIN])
+@pytest.mark.parametrize("token", [ADMIN, NEXT_ADMIN], ids=["one", "the next"])
 async def test_each_of_several_admin_tokens_may_make_every_call(
     guarded: Service, campaign_id: str, token: str, protocol: str
 ) -> None:
