@@ -36,24 +36,26 @@ def test_the_hash_is_what_other_tools_call_sha256() -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "role"), [(ADMIN, Role.ADMIN), (OLDER_ADMIN, Role.ADMIN), (ISSUER, Role.ISSUER)]
+    ("token", "role"),
+    [(ADMIN, Role.ADMIN), (OLDER_ADMIN, Role.ADMIN), (ISSUER, Role.ISSUER)],
+    ids=["an admin's", "an older admin's", "an issuer's"],
 )
 def test_several_tokens_are_valid_at_once(token: str, role: Role) -> None:
     assert TOKENS.identity(token) == Identity(role=role, key=token_hash(token))
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        "",
-        ADMIN[:-1],
-        ADMIN + "A",
-        ADMIN.upper(),
-        f" {ADMIN}",
-        token_hash(ADMIN),
-        ISSUER.replace("issuer", "admin"),
-    ],
-)
+WRONG = {
+    "nothing": "",
+    "too short": ADMIN[:-1],
+    "too long": ADMIN + "A",
+    "in upper case": ADMIN.upper(),
+    "after a blank": f" {ADMIN}",
+    "its hash": token_hash(ADMIN),
+    "of another role": ISSUER.replace("issuer", "admin"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_whatever_is_not_exactly_a_token_is_not_valid(wrong: str) -> None:
     assert TOKENS.identity(wrong) is None
 
