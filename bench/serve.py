@@ -5,7 +5,7 @@ The settings come from the environment, like the service's own.
 
 import sys
 
-from coupon_service.server import serve
+from coupon_service.serving.server import serve
 from coupon_service.settings import Settings
 
 if __name__ == "__main__":

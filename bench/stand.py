@@ -22,7 +22,7 @@ import psutil
 from coupon_service import migrating
 from coupon_service.domain import COUPON_LIMIT_MAX, NewCampaign
 from coupon_service.embedded import EmbeddedPostgres
-from coupon_service.server import APPLICATION
+from coupon_service.serving.server import APPLICATION
 from coupon_service.store import Store
 
 EMPTY = "bench.yardsticks:create_empty_app"

@@ -23,7 +23,7 @@ from conformance_gen.connectrpc.conformance.v1.server_compat_pb import (  # type
     ServerCompatResponse,
 )
 
-from coupon_service import server
+from coupon_service.serving import server
 from coupon_service.settings import Settings
 
 HOST = "127.0.0.1"

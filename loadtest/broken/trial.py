@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from coupon_service.server import APPLICATION as SERVICE
+from coupon_service.serving.server import APPLICATION as SERVICE
 from loadtest.broken.app import APPLICATION as BROKEN
 from loadtest.broken.loads import Load, put_through
 from loadtest.broken.statements import LOOSEN

@@ -10,24 +10,25 @@ import structlog
 from connectrpc.interceptor import Interceptor
 from protobuf import DescService
 
-from coupon_service import http_replies, logs, stop_signals
+from coupon_service import http_replies, logs
+from coupon_service.access.guards import guards
 from coupon_service.availability import Availability
 from coupon_service.changes import following_changes
 from coupon_service.codecs import codecs
 from coupon_service.gate import Gate
 from coupon_service.gen.coupon.v1.coupon_connect import CouponService
 from coupon_service.gen.grpc.health.v1.health_connect import Health
-from coupon_service.guards import guards
 from coupon_service.heads import Scope
 from coupon_service.health import HealthRpcs
 from coupon_service.http_replies import Answer
 from coupon_service.issuing import Issuer
-from coupon_service.metrics import Metrics, answer_metrics
+from coupon_service.metering.metrics import Metrics, answer_metrics
+from coupon_service.metering.rpc_counting import CountingBorder
 from coupon_service.reflection import reflection_of
 from coupon_service.rpc import CouponRpcs
 from coupon_service.rpc_application import CouponRpcApplication, HealthApplication
-from coupon_service.rpc_counting import CountingBorder
 from coupon_service.rpc_errors import ErrorBorder
+from coupon_service.serving import stop_signals
 from coupon_service.settings import Settings
 from coupon_service.store import Store
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coupon_service import cli_tokens, spawning
+from coupon_service import cli_tokens
 from coupon_service.failures import Failure
+from coupon_service.serving import spawning
 
 if TYPE_CHECKING:
     from coupon_service.settings import Settings
@@ -118,8 +119,8 @@ def serve(**options: Any) -> None:  # noqa: ANN401 # click's options, checked by
     spawning.begin_importing()
     # Imported only here: the client commands must not wait for the server's modules.
     from coupon_service.embedded import EmbeddedPostgresError  # noqa: PLC0415
-    from coupon_service.server import CannotServe  # noqa: PLC0415
-    from coupon_service.server import serve as run  # noqa: PLC0415
+    from coupon_service.serving.server import CannotServe  # noqa: PLC0415
+    from coupon_service.serving.server import serve as run  # noqa: PLC0415
 
     chosen = {name: value for name, value in options.items() if value is not None}
     try:

@@ -5,9 +5,9 @@ import sys
 
 import click
 
+from coupon_service.access.identities import Role
+from coupon_service.access.tokens import new_token, token_hash
 from coupon_service.failures import Failure
-from coupon_service.identities import Role
-from coupon_service.tokens import new_token, token_hash
 
 CHARACTERS_MIN = 32
 

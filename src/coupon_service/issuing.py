@@ -11,8 +11,8 @@ from coupon_service.domain import Claim, Issued
 from coupon_service.errors import CampaignNotStarted, OutcomeUnknown, Overloaded
 from coupon_service.gate import Gate
 from coupon_service.line import Line, Rules
+from coupon_service.metering.tally import NoTally, Tally
 from coupon_service.store import Store
-from coupon_service.tally import NoTally, Tally
 from coupon_service.waiting import Waiting
 
 

@@ -23,6 +23,7 @@ from coupon_service.errors import (
     StorageUnavailable,
 )
 from coupon_service.gate import Gate, refusal_seen
+from coupon_service.metering.tally import Tally
 from coupon_service.session import (
     ClaimUncertain,
     CodeTaken,
@@ -32,7 +33,6 @@ from coupon_service.session import (
     UserTaken,
 )
 from coupon_service.store import Store
-from coupon_service.tally import Tally
 from coupon_service.waiting import Place, Waiting, callers_of, fail_all, mark_begun
 
 log = structlog.get_logger(__name__)

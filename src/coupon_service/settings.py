@@ -229,7 +229,7 @@ class Settings(BaseSettings):
     def _is_a_rate_limit(cls, value: str | None) -> str | None:
         if value is not None:
             # Imported only here: without a limit, nothing waits for its library.
-            from coupon_service.rates import rate_limit  # noqa: PLC0415
+            from coupon_service.access.rates import rate_limit  # noqa: PLC0415
 
             rate_limit(value)
         return value

@@ -22,10 +22,10 @@ from support.refusals import PROTOCOLS, Refusal, client, of_error, of_json
 from support.service import Service, eventually, running_service
 from support.web_tokens import AUDIENCE, ISSUER, Key, ec_key, jwks, rsa_key, spelled
 
+from coupon_service.access.identities import Role
+from coupon_service.access.tokens import new_token, token_hash
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
 from coupon_service.gen.coupon.v1.coupon_connect import CouponService
-from coupon_service.identities import Role
-from coupon_service.tokens import new_token, token_hash
 
 ADMIN, NEXT_ADMIN, ISSUER_TOKEN = (
     new_token(role) for role in (Role.ADMIN, Role.ADMIN, Role.ISSUER)

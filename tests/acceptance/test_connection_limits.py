@@ -16,8 +16,8 @@ from support.refusals import of_json
 from support.service import Service, running_service
 from support.wire import JSON, NO_ANSWER, Answer, Wire, head, post, wire
 
-from coupon_service.http2_notice import BYTES_MAX, MESSAGE
-from coupon_service.wire_refusals import HEADERS_MAX
+from coupon_service.serving.http2_notice import BYTES_MAX, MESSAGE
+from coupon_service.serving.wire_refusals import HEADERS_MAX
 
 SERVERS = ("uvicorn", "pyvoy")
 HEAD_BYTES_MAX = 4096

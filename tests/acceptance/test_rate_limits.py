@@ -12,9 +12,9 @@ from connectrpc.errors import ConnectError
 from support.refusals import PROTOCOLS, Refusal, client, of_error
 from support.web_tokens import AUDIENCE, ISSUER, jwks, rsa_key
 
+from coupon_service.access.identities import Role
+from coupon_service.access.tokens import new_token, token_hash
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
-from coupon_service.identities import Role
-from coupon_service.tokens import new_token, token_hash
 
 LIMIT = "20/hour"
 HOUR_SECONDS = 3600

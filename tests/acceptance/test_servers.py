@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -100,15 +102,30 @@ def test_a_worker_that_is_killed_is_replaced(
     assert service.stop() == 0
 
 
+def test_workers_that_are_still_starting_stop_too(
+    start_service: ServiceStarter, database_url: str, server: str
+) -> None:
+    # Ready is said when one of them answers.
+    service = start_service("--workers", "8", database_url=database_url, server=server, pool_size=2)
+    assert service.stop() == 0
+    assert noise(service) == []
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
 def test_nothing_is_left_when_the_supervisor_is_killed(
-    start_service: ServiceStarter, database_url: str, server: str, tmp_path: Path
+    start_service: ServiceStarter, database_url: str, server: str, short_folder: Path
 ) -> None:
     service = start_service(
         "--workers",
         "2",
         database_url=database_url,
         server=server,
-        variables={"TMPDIR": str(tmp_path)},
+        variables={"TMPDIR": str(short_folder)},
     )
     family = [service.process.pid, *_descendants(service.pid)]
     assert len(family) > 3
@@ -116,7 +133,19 @@ def test_nothing_is_left_when_the_supervisor_is_killed(
     service.process.wait(SERVES_WITHIN_SECONDS)
     eventually(lambda: not any(runs(pid) for pid in family))
     assert not is_up(service.url)
-    assert list(tmp_path.glob("coupon-service-admin-*")) == []
+    assert list(short_folder.glob("coupon-service-admin-*")) == []
+
+
+def test_a_long_temporary_directory_leaves_room_for_sockets(
+    start_service: ServiceStarter, database_url: str, server: str, tmp_path: Path
+) -> None:
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    service = start_service(
+        database_url=database_url, server=server, variables={"TMPDIR": str(long)}
+    )
+    assert is_up(service.url)
+    assert service.stop() == 0
 
 
 def runs(pid: int) -> bool:
@@ -173,7 +202,7 @@ def test_an_application_that_cannot_start_ends_it_with_a_sentence(
     database_url: str, server: str, application: str
 ) -> None:
     code = (
-        "from coupon_service.server import CannotServe, serve\n"
+        "from coupon_service.serving.server import CannotServe, serve\n"
         "from coupon_service.settings import Settings\n"
         "if __name__ == '__main__':\n"
         "    try:\n"

@@ -14,7 +14,7 @@ from conftest import ServiceStarter
 from support.program import run_program
 from support.service import Service
 
-from coupon_service.http2_notice import MESSAGE
+from coupon_service.serving.http2_notice import MESSAGE
 
 SERVERS = ("uvicorn", "pyvoy")
 ISSUE = "/coupon.v1.CouponService/IssueCoupon"

@@ -11,8 +11,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from coupon_service.identities import Role
-from coupon_service.tokens import new_token, token_hash
+from coupon_service.access.identities import Role
+from coupon_service.access.tokens import new_token, token_hash
 
 AUDIENCE = "coupons"
 ISSUER = "https://accounts.example"

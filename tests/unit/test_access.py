@@ -9,13 +9,14 @@ from connectrpc.request import Headers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coupon_service import access, errors, identities
-from coupon_service.access import CallerCheck, RequestCheck, bearer_token, rule
+from coupon_service import errors
+from coupon_service.access import checks, identities
+from coupon_service.access.checks import CallerCheck, RequestCheck, bearer_token, rule
+from coupon_service.access.identities import Identity, Role
+from coupon_service.access.tokens import Tokens, new_token, token_hash
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
 from coupon_service.gen.coupon.v1.coupon_connect import CouponServiceASGIApplication
-from coupon_service.identities import Identity, Role
 from coupon_service.rpc import CouponRpcs
-from coupon_service.tokens import Tokens, new_token, token_hash
 
 RPCS: Any = CouponRpcs(None, None)  # type: ignore[arg-type] # never called
 ENDPOINTS = CouponServiceASGIApplication(RPCS)._resolve_endpoints(RPCS)
@@ -68,7 +69,7 @@ def test_others_may_claim_and_look_and_nothing_else_that_is_or_will_be(role: Rol
 
 
 def test_the_table_names_only_calls_that_there_are() -> None:
-    assert {name for rules in access.RULES.values() for name in rules} <= set(METHODS)
+    assert {name for rules in checks.RULES.values() for name in rules} <= set(METHODS)
 
 
 @given(st.sampled_from([Role.ISSUER, Role.USER]), st.text())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coupon_service.addresses import UNKNOWN, origin
+from coupon_service.access.addresses import UNKNOWN, origin
 
 PROXIES = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "2001:db8:ffff::/48")]
 

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 from support.web_tokens import jwks, rsa_key
 
-from coupon_service import exposure
+from coupon_service.access import exposure
 from coupon_service.failures import CannotServe
 from coupon_service.settings import Settings
 

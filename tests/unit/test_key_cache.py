@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from structlog.testing import capture_logs
 from support.web_tokens import jwks, rsa_key
 
-from coupon_service.key_cache import KeyCache, cache_of
-from coupon_service.key_sets import BadKeySet, KeySet
+from coupon_service.access.key_cache import KeyCache, cache_of
+from coupon_service.access.key_sets import BadKeySet, KeySet
 
 OLD, NEW = (rsa_key(name).private.public_key() for name in ("old", "new"))
 assert isinstance(OLD, RSAPublicKey)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.web_tokens import Key, ec_key, edwards_key, jwks, rsa_key
 
-from coupon_service import key_sets
-from coupon_service.key_sets import BadKeySet, parse, read
+from coupon_service.access import key_sets
+from coupon_service.access.key_sets import BadKeySet, parse, read
 
 RSA, EC, EDWARDS = rsa_key("r"), ec_key("e", "ES384"), edwards_key("d")
 ALL_OF_RSA = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}

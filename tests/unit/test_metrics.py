@@ -15,9 +15,9 @@ from support.metrics import Labels, figures
 
 from coupon_service import errors
 from coupon_service.gen.coupon.v1.coupon_pb import IssueCouponRequest, IssueCouponResponse
-from coupon_service.metrics import Metrics
-from coupon_service.metrics_folder import FOLDER_VARIABLE, metrics_folder
-from coupon_service.rpc_counting import CountingBorder
+from coupon_service.metering.metrics import Metrics
+from coupon_service.metering.metrics_folder import FOLDER_VARIABLE, metrics_folder
+from coupon_service.metering.rpc_counting import CountingBorder
 
 RPCS = "coupon_rpcs_total"
 
@@ -132,7 +132,7 @@ async def test_a_call_is_counted_by_what_its_caller_is_answered(
 # Counts, waits for a word, and shows the page.
 PROCESS = """
 import asyncio, sys
-from coupon_service.metrics import Metrics
+from coupon_service.metering.metrics import Metrics
 metrics = Metrics()
 async def run():
     async with metrics.following(claims_waiting=lambda: 3, connections_in_use=lambda: 1):

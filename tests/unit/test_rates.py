@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coupon_service.access.rates import CallCounts, rate_limit
 from coupon_service.errors import RateLimited
-from coupon_service.rates import CallCounts, rate_limit
 from coupon_service.rpc_errors import connect_error
 
 

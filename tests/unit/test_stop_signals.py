@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from coupon_service.stop_signals import heard
+from coupon_service.serving.stop_signals import heard
 
 NUMBERS = [signal.SIGTERM, signal.SIGINT]
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coupon_service.identities import Identity, Role
-from coupon_service.tokens import Tokens, new_token, token_hash
+from coupon_service.access.identities import Identity, Role
+from coupon_service.access.tokens import Tokens, new_token, token_hash
 
 ADMIN, OLDER_ADMIN, ISSUER = new_token(Role.ADMIN), new_token(Role.ADMIN), new_token(Role.ISSUER)
 TOKENS = Tokens(

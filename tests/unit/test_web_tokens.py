@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.web_tokens import AUDIENCE, ISSUER, Key, ec_key, edwards_key, jwks, rsa_key, spelled
 
-from coupon_service.identities import Identity, Role
-from coupon_service.key_cache import KeyCache
-from coupon_service.key_sets import parse
-from coupon_service.web_tokens import LEEWAY_SECONDS, WebTokens
+from coupon_service.access.identities import Identity, Role
+from coupon_service.access.key_cache import KeyCache
+from coupon_service.access.key_sets import parse
+from coupon_service.access.web_tokens import LEEWAY_SECONDS, WebTokens
 
 RSA, OTHER = rsa_key("rsa"), rsa_key("other")
 KEYS = [

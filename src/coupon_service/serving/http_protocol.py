@@ -12,7 +12,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from coupon_service.callers import EXTENSION, IS_LOST
-from coupon_service.connection_limits import Limits
+from coupon_service.serving.connection_limits import Limits
 
 REFUSED_SECONDS_MAX = 2
 
@@ -148,7 +148,7 @@ class CouponHttpProtocol(HttpToolsProtocol):
     def _speak_http2(self, data: bytes) -> None:
         """Hand the connection to what says in HTTP/2 that this server does not speak it."""
         # Imported only here: most servers never need it.
-        from coupon_service.http2_notice import Http2Notice, after_preface  # noqa: PLC0415
+        from coupon_service.serving.http2_notice import Http2Notice, after_preface  # noqa: PLC0415
 
         self._refused = True
         self._head_is_open = False

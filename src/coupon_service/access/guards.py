@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from connectrpc.interceptor import Interceptor
 
-from coupon_service.identities import Role
+from coupon_service.access.identities import Role
 from coupon_service.settings import Settings
 
 if TYPE_CHECKING:
-    from coupon_service.web_tokens import WebTokens
+    from coupon_service.access.web_tokens import WebTokens
 
 
 def guards(settings: Settings) -> list[Interceptor]:
@@ -19,8 +19,8 @@ def guards(settings: Settings) -> list[Interceptor]:
     before, after = _limits(settings)
     if not settings.asks_for_credentials:
         return [*before, *after]
-    from coupon_service.access import CallerCheck, RequestCheck  # noqa: PLC0415 # see above
-    from coupon_service.tokens import Tokens  # noqa: PLC0415 # see above
+    from coupon_service.access.checks import CallerCheck, RequestCheck  # noqa: PLC0415 # see above
+    from coupon_service.access.tokens import Tokens  # noqa: PLC0415 # see above
 
     hashes = {Role.ADMIN: settings.admin_token_hashes, Role.ISSUER: settings.issuer_token_hashes}
     check = CallerCheck(Tokens(hashes), _web_tokens(settings))
@@ -34,8 +34,8 @@ def _limits(settings: Settings) -> tuple[list[Interceptor], list[Interceptor]]:
     """Return what counts calls before their requests are read, and what does after."""
     if settings.rate_limit is None:
         return [], []
-    from coupon_service import limiting  # noqa: PLC0415 # see above
-    from coupon_service.rates import CallCounts, rate_limit  # noqa: PLC0415 # see above
+    from coupon_service.access import limiting  # noqa: PLC0415 # see above
+    from coupon_service.access.rates import CallCounts, rate_limit  # noqa: PLC0415 # see above
 
     counts = CallCounts(rate_limit(settings.rate_limit))
     callers = limiting.Callers(settings.trusted_proxies)
@@ -52,8 +52,8 @@ def _limits(settings: Settings) -> tuple[list[Interceptor], list[Interceptor]]:
 def _web_tokens(settings: Settings) -> "WebTokens | None":
     if not (settings.jwt_jwks and settings.jwt_audience and settings.jwt_issuer):
         return None
-    from coupon_service import key_cache  # noqa: PLC0415 # see above
-    from coupon_service.web_tokens import WebTokens  # noqa: PLC0415 # see above
+    from coupon_service.access import key_cache  # noqa: PLC0415 # see above
+    from coupon_service.access.web_tokens import WebTokens  # noqa: PLC0415 # see above
 
     keys = key_cache.cache_of(settings.jwt_jwks)
     return WebTokens(keys, audience=settings.jwt_audience, issuer=settings.jwt_issuer)

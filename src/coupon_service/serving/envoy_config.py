@@ -7,13 +7,13 @@ from typing import Any
 
 from pyvoy import PyvoyServer
 
-from coupon_service import envoy_replies
+from coupon_service.serving import envoy_replies
+from coupon_service.serving.wire_refusals import HEADERS_MAX
 from coupon_service.settings import Settings
-from coupon_service.wire_refusals import HEADERS_MAX
 
 Config = dict[str, Any]
 
-APPLICATION = "coupon_service.pyvoy_app:application"
+APPLICATION = "coupon_service.serving.pyvoy_app:application"
 STREAMS_MAX = 256
 # What one stream, and one connection, may send ahead of the application's reading.
 STREAM_BYTES_AHEAD = 65_536

@@ -5,7 +5,10 @@ from typing import Any
 
 from connectrpc.request import Headers, RequestContext
 
-from coupon_service import identities
+from coupon_service.access import identities
+from coupon_service.access.identities import Identity, Role
+from coupon_service.access.tokens import Tokens
+from coupon_service.access.web_tokens import WebTokens
 from coupon_service.errors import (
     CodesDenied,
     CredentialsMissing,
@@ -18,9 +21,6 @@ from coupon_service.gen.coupon.v1.coupon_pb import (
     GetCampaignRequest,
     IssueCouponRequest,
 )
-from coupon_service.identities import Identity, Role
-from coupon_service.tokens import Tokens
-from coupon_service.web_tokens import WebTokens
 
 Rule = Callable[[Any, Identity], None]
 

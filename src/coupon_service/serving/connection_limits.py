@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self
 
-from coupon_service import wire_refusals
+from coupon_service.serving import wire_refusals
 from coupon_service.settings import Settings
 
 TICK_SECONDS = 1

@@ -9,7 +9,11 @@ import multiprocessing
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
-IMPORTED_BEFOREHAND = ["coupon_service.cli", "coupon_service.uvicorn_workers", "coupon_service.app"]
+IMPORTED_BEFOREHAND = [
+    "coupon_service.cli",
+    "coupon_service.serving.uvicorn_workers",
+    "coupon_service.app",
+]
 
 
 def begin_importing() -> None:

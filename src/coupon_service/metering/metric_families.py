@@ -22,7 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from coupon_service.metrics_folder import FOLDER_VARIABLE
+from coupon_service.metering.metrics_folder import FOLDER_VARIABLE
 
 SECONDS_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 GROUP_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from coupon_service.heads import Scope
 from coupon_service.http_replies import NO_STORE, Answer, Receive, Send, reply
-from coupon_service.metric_families import GROUP_BOUNDS, SECONDS_BOUNDS, Families, Observed
+from coupon_service.metering.metric_families import GROUP_BOUNDS, SECONDS_BOUNDS, Families, Observed
 
 FLUSH_SECONDS = 1
 # The code under which calls are counted that were not answered with an error.

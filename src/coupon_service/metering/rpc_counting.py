@@ -6,7 +6,7 @@ from typing import Any
 
 from connectrpc.request import RequestContext
 
-from coupon_service.metrics import OK, Metrics
+from coupon_service.metering.metrics import OK, Metrics
 from coupon_service.rpc_errors import ErrorBorder, Refusal, connect_error
 
 

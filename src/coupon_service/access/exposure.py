@@ -54,7 +54,7 @@ def is_loopback(host: str) -> bool:
 def _check_keys(settings: Settings) -> None:
     """Read the keys of JSON Web Tokens once, so that a mistake shows at the start."""
     # Imported only here: without such tokens, nothing waits for their library.
-    from coupon_service import key_sets  # noqa: PLC0415
+    from coupon_service.access import key_sets  # noqa: PLC0415
 
     source = settings.jwt_jwks
     if source is None:

@@ -9,18 +9,20 @@ import sys
 import threading
 from collections.abc import Mapping
 from multiprocessing.connection import wait
+from types import FrameType
 from typing import cast
 
 import structlog
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from coupon_service import logs, spawning, tls
-from coupon_service.connection_limits import TICK_SECONDS, Limits
-from coupon_service.http_protocol import CouponHttpProtocol
-from coupon_service.listening import LISTEN_BACKLOG, address_of
+from coupon_service import logs
+from coupon_service.serving import spawning, tls
+from coupon_service.serving.connection_limits import TICK_SECONDS, Limits
+from coupon_service.serving.http_protocol import CouponHttpProtocol
+from coupon_service.serving.listening import LISTEN_BACKLOG, address_of
+from coupon_service.serving.supervisor import Worker
 from coupon_service.settings import Settings
-from coupon_service.supervisor import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -129,10 +131,7 @@ def run_worker(
     """
     os.environ.clear()
     os.environ.update(environment)
-    # uvicorn stops gracefully on these, and then raises them again, which would
-    # make the exit status one of a process that was killed.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
+    stopping = _Stopping()
     logs.configure(settings)
     _stop_with_parent()
     server = CouponServer(settings, application)
@@ -141,7 +140,26 @@ def run_worker(
     except Exception:
         log.exception("the application could not be made")
         sys.exit(STARTUP_FAILURE)
+    stopping.server = server
     server.run(sockets=[listener])
+
+
+class _Stopping:
+    """Ends this process on SIGTERM or SIGINT until its server sees to that, and after.
+
+    uvicorn stops gracefully on these once it runs, and in the end raises them again, which
+    would make the exit status one of a process that was killed.
+    """
+
+    def __init__(self) -> None:
+        self.server: CouponServer | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        if self.server is None:
+            raise SystemExit(0)
+        self.server.should_exit = True
 
 
 def _stop_with_parent() -> None:

@@ -5,7 +5,7 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 
-from coupon_service.identities import Identity, Role
+from coupon_service.access.identities import Identity, Role
 
 # 256 bits of chance.
 RANDOM_BYTES = 32

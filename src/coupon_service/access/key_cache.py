@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from coupon_service.key_sets import BadKeySet, KeySet, PublicKey, is_url, read
+from coupon_service.access.key_sets import BadKeySet, KeySet, PublicKey, is_url, read
 
 log = structlog.get_logger(__name__)
 

@@ -4,9 +4,9 @@ import jwt
 from jwt.types import Options
 
 from coupon_service import parsing
-from coupon_service.identities import Identity, Role
-from coupon_service.key_cache import KeyCache
-from coupon_service.key_sets import ALGORITHMS
+from coupon_service.access.identities import Identity, Role
+from coupon_service.access.key_cache import KeyCache
+from coupon_service.access.key_sets import ALGORITHMS
 
 # How far the clock of whoever made a token may be from this host's.
 LEEWAY_SECONDS = 10

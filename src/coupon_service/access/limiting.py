@@ -5,9 +5,9 @@ from typing import Any
 
 from connectrpc.request import RequestContext
 
-from coupon_service import identities
-from coupon_service.addresses import Network, origin
-from coupon_service.rates import CallCounts
+from coupon_service.access import identities
+from coupon_service.access.addresses import Network, origin
+from coupon_service.access.rates import CallCounts
 
 Context = RequestContext[Any, Any]
 # Calls whose request says whom they are for.

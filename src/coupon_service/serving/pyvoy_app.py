@@ -15,8 +15,9 @@ from typing import Any
 import structlog
 from uvicorn.config import STARTUP_FAILURE
 
-from coupon_service import envoy_draining, logs
-from coupon_service.inherited import Inherited
+from coupon_service import logs
+from coupon_service.serving import envoy_draining
+from coupon_service.serving.inherited import Inherited
 from coupon_service.settings import Settings
 
 log = structlog.get_logger(__name__)

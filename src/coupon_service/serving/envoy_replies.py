@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from coupon_service import wire_refusals
+from coupon_service.serving import wire_refusals
 from coupon_service.settings import Settings
 
 Config = dict[str, Any]

@@ -11,13 +11,15 @@ from types import FrameType
 import asyncpg
 import structlog
 
-from coupon_service import announcing, exposure, listening, logs, schema, tls
+from coupon_service import logs, schema
+from coupon_service.access import exposure
 from coupon_service.embedded import EmbeddedPostgres
 from coupon_service.failures import CannotServe
-from coupon_service.metrics_folder import metrics_folder
+from coupon_service.metering.metrics_folder import metrics_folder
 from coupon_service.schema import SchemaState
+from coupon_service.serving import announcing, listening, tls
+from coupon_service.serving.supervisor import Supervisor, Workers, WorkersFailed
 from coupon_service.settings import Settings, as_variables
-from coupon_service.supervisor import Supervisor, Workers, WorkersFailed
 
 __all__ = ["APPLICATION", "CannotServe", "serve"]
 
@@ -75,7 +77,7 @@ def _workers(settings: Settings, application: str) -> Iterator[Workers]:
     """Take the port, before anything slower happens that a taken one would make useless."""
     # Only the one of the two that is wanted is imported.
     if settings.server == "pyvoy":
-        from coupon_service import envoy_workers  # noqa: PLC0415
+        from coupon_service.serving import envoy_workers  # noqa: PLC0415
 
         envoy_workers.require_envoy(settings)
         with (
@@ -84,7 +86,7 @@ def _workers(settings: Settings, application: str) -> Iterator[Workers]:
         ):
             yield envoy_workers.EnvoyWorkers(settings, reservation, application, folder)
         return
-    from coupon_service.uvicorn_workers import UvicornWorkers  # noqa: PLC0415
+    from coupon_service.serving.uvicorn_workers import UvicornWorkers  # noqa: PLC0415
 
     with listening.listening(settings.host, settings.port) as listener:
         yield UvicornWorkers(settings, listener, application)

