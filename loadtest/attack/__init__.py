@@ -1,0 +1,1 @@
+"""Attacks on a running service from raw sockets, while an honest caller goes on calling."""
