@@ -31,8 +31,6 @@ from coupon_service.settings import Settings
 
 # Envoy's own status when it does not like its configuration.
 BAD_CONFIGURATION = 1
-# A socket's path has 103 bytes on macOS and 107 on Linux.
-PARENT_LENGTH_MAX = 60
 PRELOADED = {"linux": "LD_PRELOAD", "darwin": "DYLD_INSERT_LIBRARIES"}
 
 
@@ -100,12 +98,9 @@ class EnvoyWorkers:
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """Provide a folder that only this user may enter, with room in its path for a socket."""
-    parent = tempfile.gettempdir()
-    if len(parent) > PARENT_LENGTH_MAX:
-        parent = "/tmp"  # noqa: S108 # the folder in it is private
+    """Provide a folder that only this user may enter."""
     with tempfile.TemporaryDirectory(
-        prefix="coupon-service-admin-", dir=parent, ignore_cleanup_errors=True
+        prefix="coupon-service-admin-", ignore_cleanup_errors=True
     ) as name:
         yield Path(name)
 

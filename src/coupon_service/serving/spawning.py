@@ -6,9 +6,11 @@ that workers are there as soon as the database is, and a dead one is replaced at
 """
 
 import multiprocessing
+import tempfile
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
+TEMPORARY_PATH_MAX = 60
 IMPORTED_BEFOREHAND = [
     "coupon_service.cli",
     "coupon_service.serving.uvicorn_workers",
@@ -18,8 +20,19 @@ IMPORTED_BEFOREHAND = [
 
 def begin_importing() -> None:
     """Start the process that imports, if it does not run yet, and do not wait for it."""
+    _make_room_for_sockets()
     context().set_forkserver_preload(IMPORTED_BEFOREHAND)
     forkserver.ensure_running()
+
+
+def _make_room_for_sockets() -> None:
+    """Use /tmp if the temporary directory's path leaves no room for a socket's name.
+
+    A socket's path has 103 bytes on macOS and 107 on Linux. What is made there is private
+    to this user in either case.
+    """
+    if len(tempfile.gettempdir()) > TEMPORARY_PATH_MAX:
+        tempfile.tempdir = "/tmp"  # noqa: S108 # see above
 
 
 def context() -> ForkServerContext:
