@@ -15,6 +15,7 @@ from coupon_service.access.guards import guards
 from coupon_service.availability import Availability
 from coupon_service.changes import following_changes
 from coupon_service.codecs import codecs
+from coupon_service.error_border import ErrorBorder
 from coupon_service.gate import Gate
 from coupon_service.gen.coupon.v1.coupon_connect import CouponService
 from coupon_service.gen.grpc.health.v1.health_connect import Health
@@ -27,7 +28,6 @@ from coupon_service.metering.rpc_counting import CountingBorder
 from coupon_service.reflection import reflection_of
 from coupon_service.rpc import CouponRpcs
 from coupon_service.rpc_application import CouponRpcApplication, HealthApplication
-from coupon_service.rpc_errors import ErrorBorder
 from coupon_service.serving import stop_signals
 from coupon_service.settings import Settings
 from coupon_service.store import Store

@@ -45,7 +45,11 @@ def is_grpc_web(kind: bytes) -> bool:
 
 
 def is_answerable(scope: Scope, kind: bytes) -> bool:
-    """Tell whether the server can answer: gRPC needs trailers, which not every server has."""
+    """Tell whether the server can answer: gRPC needs HTTP/2, and trailers in it.
+
+    Some servers offer trailers over HTTP/1.1 too, where they cannot send them.
+    """
     if not is_grpc(kind) or is_grpc_web(kind):
         return True
-    return "http.response.trailers" in scope.get("extensions", {})
+    is_http1 = scope["http_version"].startswith("1")
+    return not is_http1 and "http.response.trailers" in scope.get("extensions", {})

@@ -12,9 +12,9 @@ from connectrpc_grpcreflect import (  # type: ignore[import-untyped] # it has ty
 from protobuf import DescService
 
 from coupon_service.codecs import codecs
+from coupon_service.error_border import ErrorBorder
 from coupon_service.http_replies import Answer
 from coupon_service.rpc_application import RpcApplication
-from coupon_service.rpc_errors import ErrorBorder
 
 
 class ReflectionApplication(RpcApplication, ServerReflectionASGIApplication):  # type: ignore[misc] # as above

@@ -1,21 +1,20 @@
 """connectrpc's applications, fitted to what the RPCs need to know and to be spared."""
 
-from functools import lru_cache
 from typing import Any
 
-from connectrpc._protocol import ConnectWireError, HTTPError
+from connectrpc._protocol import HTTPError
 from connectrpc._protocol_connect import ConnectServerProtocol
 from connectrpc._protocol_grpc import GRPCServerProtocol
-from connectrpc.code import Code
-from connectrpc.errors import ConnectError, ErrorDetail
+from connectrpc.errors import ConnectError
 from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication
 
 from coupon_service import callers, codecs, heads, http_replies
+from coupon_service.error_border import let_go
 from coupon_service.gen.coupon.v1.coupon_connect import CouponServiceASGIApplication
 from coupon_service.gen.grpc.health.v1.health_connect import HealthASGIApplication
 from coupon_service.http_replies import JSON_HEADERS, NO_STORE
-from coupon_service.rpc_errors import connect_error
+from coupon_service.rpc_errors import Refusal, connect_error, in_connect
 
 
 class RpcApplication(ConnectASGIApplication[Any]):
@@ -29,7 +28,10 @@ class RpcApplication(ConnectASGIApplication[Any]):
                 return await http_replies.refuse_grpc(send, kind, http_replies.NO_GRPC)
             callers.note_connection(scope)
             codecs.speaks_json.set(_speaks_json(scope, kind))
-        return await super().__call__(scope, receive, send)
+        try:
+            return await super().__call__(scope, receive, send)
+        finally:
+            let_go()
 
     async def _call_unary(self, *call: Any) -> Any:  # noqa: ANN401 # as the library has it
         """Read a request and call its handler; nobody on the way may keep the answer."""
@@ -53,7 +55,7 @@ class RpcApplication(ConnectASGIApplication[Any]):
             error = connect_error(error)  # the head could not be read: no interceptor saw it
         if not isinstance(error, ConnectError) or not isinstance(protocol, ConnectServerProtocol):
             return bool(await super()._handle_error(error, ctx, protocol, send))
-        status, body = _encoded(error.code, error.message, tuple(error.details))
+        status, body = error.in_connect if isinstance(error, Refusal) else in_connect(error)
         await http_replies.reply(send, status, body, [*JSON_HEADERS, *_headers_of(ctx)])
         return True
 
@@ -86,14 +88,6 @@ class HealthApplication(RpcApplication, HealthASGIApplication):
 def _forbid_storing(ctx: RequestContext[Any, Any]) -> None:
     """Mark an answer as one that caches must not keep: it may hold a code."""
     ctx.response_headers["cache-control"] = "no-store"
-
-
-# Details are told apart by identity; those of refusals are made once, see rpc_errors.
-@lru_cache(maxsize=1024)
-def _encoded(code: Code, message: str, details: tuple[ErrorDetail, ...]) -> tuple[int, bytes]:
-    """Return an error's HTTP status and body in the Connect protocol."""
-    error = ConnectWireError(code, message, details)
-    return error.to_http_status().code, error.to_json_bytes()
 
 
 def _headers_of(ctx: RequestContext[Any, Any] | None) -> list[tuple[bytes, bytes]]:

@@ -7,13 +7,12 @@ inside can leave by accident.
 import random
 import re
 from datetime import datetime, timedelta
-from functools import cache, lru_cache
-from typing import Any
+from functools import cache, cached_property, lru_cache
 
 import structlog
+from connectrpc._protocol import ConnectWireError
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError, ErrorDetail
-from connectrpc.request import RequestContext
 from protobuf.wkt.google.protobuf.duration_pb import Duration
 
 from coupon_service import errors
@@ -46,30 +45,34 @@ REFUSALS: dict[type[errors.Refused], tuple[str, Code]] = {
 class Refusal(ConnectError):
     """A refusal of the table; metrics count it under its reason, or one that says more."""
 
-    counted_as: str
+    def __init__(
+        self, code: Code, message: str, details: list[ErrorDetail], *, counted_as: str
+    ) -> None:
+        super().__init__(code, message, details)
+        self.counted_as = counted_as
+
+    @cached_property
+    def in_connect(self) -> tuple[int, bytes]:
+        """The HTTP status and body that say it in the Connect protocol."""
+        return in_connect(self)
+
+
+def in_connect(error: ConnectError) -> tuple[int, bytes]:
+    """Return the HTTP status and body that say an error in the Connect protocol."""
+    return _encoded(error.code, error.message, tuple(error.details))
+
+
+# Details are told apart by identity; those of refusals are made once.
+@lru_cache(maxsize=1024)
+def _encoded(code: Code, message: str, details: tuple[ErrorDetail, ...]) -> tuple[int, bytes]:
+    wire = ConnectWireError(code, message, details)
+    return wire.to_http_status().code, wire.to_json_bytes()
 
 
 # Answered like an outage, but none: the call was broken off.
 BROKEN_OFF = "BROKEN_OFF"
 # Answered like an overload, but the caller's own.
 RATE_LIMITED = "RATE_LIMITED"
-
-
-class ErrorBorder:
-    """An interceptor that translates every error of a call before it is answered."""
-
-    async def on_start(self, _ctx: RequestContext[Any, Any]) -> Any:  # noqa: ANN401 # whatever on_end wants
-        """Do nothing; required of an interceptor."""
-
-    async def on_end(
-        self,
-        _token: Any,  # noqa: ANN401 # what on_start returned
-        ctx: RequestContext[Any, Any],
-        error: Exception | None,
-    ) -> None:
-        """Replace the call's error, if there is one, by what the caller may see."""
-        if error is not None:
-            raise connect_error(error, method=ctx.method.name)
 
 
 def connect_error(error: Exception, *, method: str = "") -> ConnectError:
@@ -98,27 +101,38 @@ def _row(kind: type) -> tuple[str, Code] | None:
 
 def _refusal(error: errors.Refused, reason: str, code: Code) -> Refusal:
     match error:
-        case errors.CampaignSoldOut():
-            details = [_info(reason)]
         case errors.CampaignNotStarted():
-            info = _not_started_info(reason, error.start_time)
-            details = [info, _retry_after(max(_milliseconds(error.time_left), 0))]
+            milliseconds = max(_milliseconds(error.time_left), 0)
+            return _not_started(reason, code, error.message, error.start_time, milliseconds)
         case errors.InvalidRequest():
             details = [_info(reason), ErrorDetail(_bad_request(error))]
         case errors.RateLimited():
             details = [_info(reason), _retry_after(_milliseconds(error.time_left))]
+            return Refusal(code, error.message, details, counted_as=RATE_LIMITED)
         case errors.Overloaded() | errors.StorageUnavailable():
             seconds = random.uniform(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX)  # noqa: S311 # spreads load, hides nothing
             details = [_info(reason), _retry_after(round(seconds * 1000))]
         case _:
-            details = [_info(reason)]
-    refusal = Refusal(code, error.message, details)
-    refusal.counted_as = RATE_LIMITED if isinstance(error, errors.RateLimited) else reason
-    return refusal
+            return _with_nothing_more(reason, code, error.message)
+    return Refusal(code, error.message, details, counted_as=reason)
 
 
-# A campaign that is sold out or about to start refuses thousands of calls a second,
-# all with the same details: they are put together once. Nobody changes them.
+# A campaign that is sold out or about to start refuses thousands of calls a second, all
+# alike: each refusal is made once, with its details and its body. Nobody changes them,
+# and a call that is over takes its traceback away.
+@lru_cache(maxsize=128)
+def _with_nothing_more(reason: str, code: Code, message: str) -> Refusal:
+    return Refusal(code, message, [_info(reason)], counted_as=reason)
+
+
+@lru_cache(maxsize=2048)
+def _not_started(
+    reason: str, code: Code, message: str, start_time: datetime, milliseconds: int
+) -> Refusal:
+    details = [_not_started_info(reason, start_time), _retry_after(milliseconds)]
+    return Refusal(code, message, details, counted_as=reason)
+
+
 @cache
 def _info(reason: str) -> ErrorDetail:
     return ErrorDetail(ErrorInfo(reason=reason, domain=DOMAIN))
@@ -159,9 +173,9 @@ def _of_the_protocol(error: ConnectError) -> ConnectError:
     if error.code is Code.CANCELED:
         # The caller has gone, or the service is stopping; one that is still there may
         # ask again: nothing was issued, or a repeat shows what was.
-        refusal = _refusal(errors.StorageUnavailable(), *REFUSALS[errors.StorageUnavailable])
-        refusal.counted_as = BROKEN_OFF
-        return refusal
+        answer = _refusal(errors.StorageUnavailable(), *REFUSALS[errors.StorageUnavailable])
+        answer.counted_as = BROKEN_OFF
+        return answer
     if error.code is Code.UNIMPLEMENTED and error.message.startswith(_UNKNOWN_COMPRESSION):
         return ConnectError(Code.UNIMPLEMENTED, NO_COMPRESSION_BUT_GZIP)
     if error.details or error.code not in {Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED}:

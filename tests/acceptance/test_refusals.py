@@ -32,12 +32,12 @@ from support.refusals import (
 from support.service import Service, eventually, running_service
 
 from coupon_service import errors
+from coupon_service.error_border import ErrorBorder
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
 from coupon_service.gen.coupon.v1.coupon_connect import (
     CouponService,
     CouponServiceASGIApplication,
 )
-from coupon_service.rpc_errors import ErrorBorder
 
 HOUR = timedelta(hours=1)
 DOMAIN = "coupon.v1"

@@ -13,10 +13,10 @@ from support.asgi import Call
 from support.wire import GRPC_WEB, JSON, envelope
 
 from coupon_service.codecs import codecs
+from coupon_service.error_border import ErrorBorder
 from coupon_service.issuing import Issuer
 from coupon_service.rpc import CouponRpcs
 from coupon_service.rpc_application import CouponRpcApplication
-from coupon_service.rpc_errors import ErrorBorder
 from coupon_service.store import Store
 
 CALLS = 50

@@ -12,10 +12,10 @@ from support.stored import assert_sound, stored
 
 from coupon_service.codecs import codecs
 from coupon_service.domain import Campaign
+from coupon_service.error_border import ErrorBorder
 from coupon_service.issuing import Issuer
 from coupon_service.rpc import CouponRpcs
 from coupon_service.rpc_application import CouponRpcApplication
-from coupon_service.rpc_errors import ErrorBorder
 from coupon_service.store import Store
 
 Create = Callable[..., Awaitable[Campaign]]

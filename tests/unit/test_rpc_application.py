@@ -16,10 +16,11 @@ from support.asgi import Call
 from support.refusals import of_grpc_web, of_json
 from support.wire import GRPC_WEB, Answer
 
-from coupon_service import rpc_errors
+from coupon_service import error_border
 from coupon_service.callers import never
 from coupon_service.codecs import codecs
 from coupon_service.domain import Claim, Issued, NewCampaign, Sighting
+from coupon_service.error_border import ErrorBorder
 from coupon_service.errors import (
     CampaignNotFound,
     CampaignNotStarted,
@@ -36,7 +37,7 @@ from coupon_service.http_replies import NO_STORE
 from coupon_service.issuing import Issuer
 from coupon_service.rpc import CouponRpcs
 from coupon_service.rpc_application import CouponRpcApplication
-from coupon_service.rpc_errors import ErrorBorder, connect_error
+from coupon_service.rpc_errors import connect_error
 from coupon_service.store import Store
 
 CALLS = 20
@@ -175,7 +176,7 @@ async def test_an_error_is_answered_as_the_library_would_however_often(
     slow: Slow, refusal: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = connect_error(refusal)  # once, because the time to wait is drawn
-    monkeypatch.setattr(rpc_errors, "connect_error", lambda *_, **__: error)
+    monkeypatch.setattr(error_border, "connect_error", lambda *_, **__: error)
     slow.refusal = refusal
     slow.answer.set()
     answers = []

@@ -16,9 +16,10 @@ from protobuf.wkt.google.protobuf.duration_pb import Duration
 from structlog.testing import capture_logs
 
 from coupon_service import errors, rpc_errors
+from coupon_service.error_border import ErrorBorder
 from coupon_service.gen.coupon.v1.coupon_pb import IssueCouponRequest, IssueCouponResponse
 from coupon_service.gen.google.rpc.error_details_pb import BadRequest, ErrorInfo, RetryInfo
-from coupon_service.rpc_errors import ErrorBorder, connect_error
+from coupon_service.rpc_errors import connect_error
 
 START_TIME = datetime(2030, 1, 31, 20, 0, tzinfo=UTC)
 VIOLATIONS = (

@@ -6,8 +6,9 @@ from typing import Any
 
 from connectrpc.request import RequestContext
 
+from coupon_service.error_border import ErrorBorder, replaced
 from coupon_service.metering.metrics import OK, Metrics
-from coupon_service.rpc_errors import ErrorBorder, Refusal, connect_error
+from coupon_service.rpc_errors import Refusal, connect_error
 
 
 class CountingBorder(ErrorBorder):
@@ -35,4 +36,4 @@ class CountingBorder(ErrorBorder):
         answered = connect_error(error, method=method)
         reason = answered.counted_as if isinstance(answered, Refusal) else ""
         self._calls[method, answered.code.value, reason].add(seconds)
-        raise answered
+        raise replaced(error, answered)

@@ -4,12 +4,13 @@ It is told in HTTP/2, so that a person reads a sentence and not a protocol error
 """
 
 import asyncio
+import contextlib
 from urllib.parse import quote
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import RequestReceived
-from h2.exceptions import ProtocolError
+from h2.exceptions import ProtocolError, StreamClosedError
 
 BYTES_MAX = 65_536
 SECONDS_MAX = 10
@@ -43,21 +44,27 @@ class Http2Notice(asyncio.Protocol):
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
             self._transport.abort()
-        if self._is_done:
+        if self._is_done or self._transport.is_closing():
             return
         try:
-            events = self._http2.receive_data(data)
+            self._answer_requests(data)
         except ProtocolError:
+            # A client that breaks off, or whose frames make no sense.
             self._transport.abort()
             return
-        for request in (event for event in events if isinstance(event, RequestReceived)):
-            self._answer(request)
-            self._is_done = True
-        if self._is_done:
-            self._http2.close_connection()
         self._transport.write(self._http2.data_to_send())
         if self._is_done:
             self._close()
+
+    def _answer_requests(self, data: bytes) -> None:
+        for event in self._http2.receive_data(data):
+            if isinstance(event, RequestReceived):
+                self._is_done = True
+                # One that was taken back in the same breath is owed no answer.
+                with contextlib.suppress(StreamClosedError):
+                    self._answer(event)
+        if self._is_done:
+            self._http2.close_connection()
 
     def _answer(self, request: RequestReceived) -> None:
         headers = dict(request.headers)
@@ -80,8 +87,12 @@ class Http2Notice(asyncio.Protocol):
             (":status", HTTP_VERSION_NOT_SUPPORTED),
             ("content-type", "text/plain; charset=utf-8"),
         ]
-        self._http2.send_headers(stream_id, headers)
-        self._http2.send_data(stream_id, MESSAGE.encode(), end_stream=True)
+        body = MESSAGE.encode()
+        # A client may leave no room for more than headers.
+        has_room = self._http2.local_flow_control_window(stream_id) >= len(body)
+        self._http2.send_headers(stream_id, headers, end_stream=not has_room)
+        if has_room:
+            self._http2.send_data(stream_id, body, end_stream=True)
 
     def _close(self) -> None:
         """Close once the caller has read; closing at once might lose the answer."""

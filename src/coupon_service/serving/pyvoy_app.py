@@ -47,12 +47,25 @@ def _made(factory: str) -> Any:  # noqa: ANN401 # an ASGI application
         os._exit(STARTUP_FAILURE)
 
 
+def _without_body(send: Any) -> Any:  # noqa: ANN401 # as ASGI has it
+    """Return what sends an answer without the body, which pyvoy sends also to HEAD."""
+
+    async def send_without_body(message: dict[str, Any]) -> None:
+        await send({**message, "body": b""} if "body" in message else message)
+
+    return send_without_body
+
+
 async def application(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 # as ASGI has it
     """Answer a request, or take part in the start and stop, whose failure ends the process."""
     if scope["type"] == "http":
         # pyvoy delivers also to whoever has stopped waiting, which a cancelled future
         # does not bear.
-        await _application(scope, lambda: asyncio.shield(receive()), send)
+        await _application(
+            scope,
+            lambda: asyncio.shield(receive()),
+            _without_body(send) if scope["method"] == "HEAD" else send,
+        )
         return
 
     async def send_or_end(message: dict[str, Any]) -> None:

@@ -1,9 +1,7 @@
 """What a server answers when it refuses a request before the application sees it."""
 
-from connectrpc._protocol import ConnectWireError
-
 from coupon_service import errors
-from coupon_service.rpc_errors import connect_error
+from coupon_service.rpc_errors import connect_error, in_connect
 from coupon_service.settings import Settings
 
 # More headers than any client sends; proxies add some.
@@ -38,6 +36,4 @@ def _invalid(field: str, description: str) -> errors.InvalidRequest:
 
 
 def _encoded(refusal: errors.Refused) -> tuple[int, bytes]:
-    error = connect_error(refusal)
-    wire = ConnectWireError(error.code, error.message, error.details)
-    return wire.to_http_status().code, wire.to_json_bytes()
+    return in_connect(connect_error(refusal))
