@@ -78,6 +78,8 @@ RATE_LIMITED = "RATE_LIMITED"
 def connect_error(error: Exception, *, method: str = "") -> ConnectError:
     """Return the error that a caller gets for an error of the service."""
     match error:
+        case errors.CampaignNotStarted():  # thousands a second, before a start
+            return _not_started(error.start_time, max(_milliseconds(error.time_left), 0))
         case errors.Refused() if (row := _row(type(error))) is not None:
             return _refusal(error, *row)
         case ConnectError():
@@ -101,9 +103,6 @@ def _row(kind: type) -> tuple[str, Code] | None:
 
 def _refusal(error: errors.Refused, reason: str, code: Code) -> Refusal:
     match error:
-        case errors.CampaignNotStarted():
-            milliseconds = max(_milliseconds(error.time_left), 0)
-            return _not_started(reason, code, error.message, error.start_time, milliseconds)
         case errors.InvalidRequest():
             details = [_info(reason), ErrorDetail(_bad_request(error))]
         case errors.RateLimited():
@@ -113,24 +112,25 @@ def _refusal(error: errors.Refused, reason: str, code: Code) -> Refusal:
             seconds = random.uniform(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX)  # noqa: S311 # spreads load, hides nothing
             details = [_info(reason), _retry_after(round(seconds * 1000))]
         case _:
-            return _with_nothing_more(reason, code, error.message)
+            return _with_nothing_more(reason, error.message)
     return Refusal(code, error.message, details, counted_as=reason)
 
 
 # A campaign that is sold out or about to start refuses thousands of calls a second, all
 # alike: each refusal is made once, with its details and its body. Nobody changes them,
 # and a call that is over takes its traceback away.
-@lru_cache(maxsize=128)
-def _with_nothing_more(reason: str, code: Code, message: str) -> Refusal:
+@cache
+def _with_nothing_more(reason: str, message: str) -> Refusal:
+    code = next(code for each, code in REFUSALS.values() if each == reason)
     return Refusal(code, message, [_info(reason)], counted_as=reason)
 
 
 @lru_cache(maxsize=2048)
-def _not_started(
-    reason: str, code: Code, message: str, start_time: datetime, milliseconds: int
-) -> Refusal:
+def _not_started(start_time: datetime, milliseconds: int) -> Refusal:
+    reason, code = REFUSALS[errors.CampaignNotStarted]
+    sentence = errors.CampaignNotStarted(start_time=start_time, time_left=timedelta()).message
     details = [_not_started_info(reason, start_time), _retry_after(milliseconds)]
-    return Refusal(code, message, details, counted_as=reason)
+    return Refusal(code, sentence, details, counted_as=reason)
 
 
 @cache

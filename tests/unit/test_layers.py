@@ -110,15 +110,8 @@ def test_the_command_line_knows_the_database_driver_only_in_migrate() -> None:
 
 @pytest.mark.parametrize("package", ["connectrpc", f"{OURS}.gen"])
 def test_the_wire_is_known_only_to_its_border(package: str) -> None:
-    border = {
-        "rpc",
-        "rpc_errors",
-        "error_border",
-        "parsing",
-        "replies",
-        "codecs",
-        "rpc_application",
-    }
+    border = {"rpc", "rpc_errors", "error_border", "rpc_application"}
+    border |= {"parsing", "replies", "codecs"}
     border |= {"app", "client", "cli_calls"}
     border |= {"access.checks", "access.guards", "access.limiting"}
     border |= {"health", "reflection", "metering.rpc_counting", "serving.wire_refusals"}
