@@ -18,6 +18,11 @@ STREAMS_MAX = 256
 # What one stream, and one connection, may send ahead of the application's reading.
 STREAM_BYTES_AHEAD = 65_536
 CONNECTION_BYTES_AHEAD = 1_048_576
+# A request that crosses with the notice of the end comes in time; a later one is told that
+# it was not looked at.
+DRAIN_SECONDS = 1
+# Bytes of a path that are not ASCII. No path of ours has any.
+NO_TEXT = r".*([^\x00-\x7F]|%[89A-Fa-f]).*"
 # Envoy warns of its own doings, a clean stop among them, so warnings stay out.
 LOG_LEVELS = {"debug": "info", "info": "error", "warning": "error", "error": "critical"}
 _TYPES = "type.googleapis.com/envoy.extensions"
@@ -48,7 +53,9 @@ def envoy_config(settings: Settings, *, host: str, port: int, admin_path: Path) 
     if "transport_socket" in chain:
         context = chain["transport_socket"]["typed_config"]["common_tls_context"]
         context["tls_params"] = {"tls_minimum_protocol_version": "TLSv1_2"}
-    chain["filters"][-1]["typed_config"] |= _http(settings)
+    http = chain["filters"][-1]["typed_config"]
+    http |= _http(settings)
+    http["http_filters"].insert(0, _texts_only())
     return made
 
 
@@ -105,6 +112,8 @@ def _http(settings: Settings) -> Config:
         "max_request_headers_kb": math.ceil(settings.head_bytes_max / 1024),
         "request_headers_timeout": receive,
         "request_timeout": receive,
+        # Between the notice that an idle connection of HTTP/2 ends, and its end.
+        "drain_timeout": _seconds(DRAIN_SECONDS),
         # A watcher may have nothing to tell for hours.
         "stream_idle_timeout": "0s",
         "stream_flush_timeout": _seconds(settings.send_seconds_max),
@@ -132,4 +141,19 @@ def _http(settings: Settings) -> Config:
         "access_log": envoy_replies.access_log(
             settings, for_people=is_for_people(settings.log_format)
         ),
+    }
+
+
+def _texts_only() -> Config:
+    """Deny paths that may be no text: pyvoy never answers those that are not UTF-8."""
+    policy = {
+        "permissions": [{"url_path": {"path": {"safe_regex": {"regex": NO_TEXT}}}}],
+        "principals": [{"any": True}],
+    }
+    return {
+        "name": "envoy.filters.http.rbac",
+        "typed_config": {
+            "@type": f"{_TYPES}.filters.http.rbac.v3.RBAC",
+            "rules": {"action": "DENY", "policies": {"paths that are no text": policy}},
+        },
     }

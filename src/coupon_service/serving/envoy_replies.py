@@ -8,6 +8,8 @@ from coupon_service.settings import Settings
 Config = dict[str, Any]
 
 NO_HTTP = 400
+# What its access control says; the service's own comes from the application.
+DENIED = 403
 HEAD_TOO_LARGE = 431
 TOO_SLOW = 408
 _LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
@@ -17,6 +19,7 @@ def local_replies(settings: Settings) -> Config:
     """Give Envoy's own refusals the form of the service's."""
     refusals = {
         NO_HTTP: wire_refusals.no_http(),
+        DENIED: wire_refusals.no_text(),
         HEAD_TOO_LARGE: wire_refusals.head_too_large(settings),
         TOO_SLOW: wire_refusals.too_slow(settings),
     }
@@ -37,7 +40,8 @@ def _mapper(found: int, status: int, body: str) -> Config:
                 }
             }
         },
-        "status_code": status,
+        "status_code": int(status),
+        "headers_to_add": [{"header": {"key": "cache-control", "value": "no-store"}}],
         "body_format_override": {
             "text_format_source": {"inline_string": body.replace("%", "%%")},
             "content_type": "application/json",

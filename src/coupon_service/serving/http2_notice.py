@@ -47,24 +47,27 @@ class Http2Notice(asyncio.Protocol):
         if self._is_done or self._transport.is_closing():
             return
         try:
-            self._answer_requests(data)
+            is_answered = self._answer_requests(data)
         except ProtocolError:
             # A client that breaks off, or whose frames make no sense.
             self._transport.abort()
             return
         self._transport.write(self._http2.data_to_send())
-        if self._is_done:
+        if is_answered:
+            self._is_done = True
             self._close()
 
-    def _answer_requests(self, data: bytes) -> None:
-        for event in self._http2.receive_data(data):
-            if isinstance(event, RequestReceived):
-                self._is_done = True
-                # One that was taken back in the same breath is owed no answer.
-                with contextlib.suppress(StreamClosedError):
-                    self._answer(event)
-        if self._is_done:
+    def _answer_requests(self, data: bytes) -> bool:
+        """Answer the requests among what arrived; tell whether there was any."""
+        events = self._http2.receive_data(data)
+        requests = [event for event in events if isinstance(event, RequestReceived)]
+        for request in requests:
+            # One that was taken back in the same breath is owed no answer.
+            with contextlib.suppress(StreamClosedError):
+                self._answer(request)
+        if requests:
             self._http2.close_connection()
+        return bool(requests)
 
     def _answer(self, request: RequestReceived) -> None:
         headers = dict(request.headers)

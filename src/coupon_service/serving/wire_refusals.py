@@ -1,6 +1,9 @@
 """What a server answers when it refuses a request before the application sees it."""
 
-from coupon_service import errors
+import json
+from http import HTTPStatus
+
+from coupon_service import errors, http_replies
 from coupon_service.rpc_errors import connect_error, in_connect
 from coupon_service.settings import Settings
 
@@ -18,6 +21,16 @@ def no_http() -> tuple[int, bytes]:
     """Return the HTTP status and body for what is no request at all."""
     described = "It is not valid HTTP."
     return _encoded(_invalid("request", described))
+
+
+def no_text() -> tuple[int, bytes]:
+    """Return the HTTP status and body for a path that is no text: there is none like it."""
+    status = HTTPStatus.NOT_FOUND
+    body = {
+        "code": http_replies.CONNECT_CODES[status],
+        "message": http_replies.PLAIN_REFUSALS[status],
+    }
+    return status, json.dumps(body).encode()
 
 
 def too_slow(settings: Settings) -> tuple[int, bytes]:
