@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import asyncpg
+import pyqwest
 from connectrpc.errors import ConnectError
 from connectrpc.interceptor import Interceptor
 from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
@@ -38,6 +39,8 @@ class RecordingClient:
     """Calls a service at one or several URLs, and puts every call into `lines`.
 
     Several are for services that share a database; each call takes one of them by chance.
+    `idle_seconds_max` is how long a connection may be unused and is used again; None
+    leaves that to the client's library.
     """
 
     def __init__(
@@ -46,14 +49,23 @@ class RecordingClient:
         chance: random.Random,
         lines: list[Line],
         interceptors: Iterable[Interceptor] = (),
+        *,
+        idle_seconds_max: float | None = None,
     ) -> None:
         self.lines = lines
         self.outcomes: Counter[str] = Counter()
         self._chance = chance
         self._clock: Clock = shared_clock()
+        http_client = None
+        if idle_seconds_max is not None:
+            http_client = pyqwest.Client(pyqwest.HTTPTransport(pool_idle_timeout=idle_seconds_max))
         self._clients = [
             CouponServiceClient(
-                url, timeout_ms=CALL_MS_MAX, send_compression=None, interceptors=interceptors
+                url,
+                timeout_ms=CALL_MS_MAX,
+                send_compression=None,
+                interceptors=interceptors,
+                http_client=http_client,
             )
             for url in urls
         ]

@@ -25,8 +25,8 @@ GRPC_UNIMPLEMENTED = b"12"
 
 NO_METHOD = "There is no such method; see the service's schema for those that there are."
 NO_GRPC = (
-    "gRPC needs HTTP/2 trailers, which this server does not have: start it with "
-    "`coupon-service serve --server pyvoy`, or use the Connect or gRPC-Web protocol."
+    "gRPC needs HTTP/2, which this connection does not speak: call over HTTP/2 what "
+    "`coupon-service serve --server pyvoy` serves, or use the Connect or gRPC-Web protocol."
 )
 # Why the RPC library refuses a request before it looks at what is called.
 PLAIN_REFUSALS = {
