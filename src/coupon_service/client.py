@@ -16,6 +16,11 @@ TIMEOUT_MS = 30_000
 
 _SYSTEM_ERROR = re.compile(r"([^: ][^:]*) \(os error \d+\)")
 
+_OTHER_CAUSES = {
+    "invalid peer certificate": "its certificate is not trusted (see SSL_CERT_FILE)",
+    "connection closed before message": "it hung up; perhaps it speaks https:// alone",
+}
+
 T = TypeVar("T")
 
 
@@ -66,11 +71,15 @@ class Client:
 
     def _one_line(self, error: ConnectError) -> str:
         if error.code is Code.UNAVAILABLE and not error.details:
-            # Of the HTTP client's chain of causes only the system's own words help.
-            cause = _SYSTEM_ERROR.search(error.message)
-            why = f": {cause[1]}" if cause else ""
-            return f"the service at {self._url} cannot be reached{why}"
+            return f"the service at {self._url} cannot be reached{_why(error.message)}"
         return f"{reason(error)}: {' '.join(error.message.split())}"
+
+
+def _why(chain: str) -> str:
+    """Return what helps of the HTTP client's chain of causes."""
+    if cause := _SYSTEM_ERROR.search(chain):
+        return f": {cause[1]}"
+    return next((f": {words}" for found, words in _OTHER_CAUSES.items() if found in chain), "")
 
 
 def present(value: T | None) -> T:

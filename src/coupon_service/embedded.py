@@ -196,7 +196,8 @@ def _locked(path: Path) -> TextIO:
         file.close()
         raise EmbeddedPostgresError(
             f"The data directory {path.parent} is in use by another service (process {holder}): "
-            "services share a database through COUPON_DATABASE_URL."
+            "give each one its own with --data-dir, or let them share a database through "
+            "COUPON_DATABASE_URL."
         ) from exc
     except OSError:
         file.close()

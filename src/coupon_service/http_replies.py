@@ -33,7 +33,7 @@ PLAIN_REFUSALS = {
     HTTPStatus.NOT_FOUND: NO_METHOD,
     HTTPStatus.METHOD_NOT_ALLOWED: "This cannot be called with this HTTP method.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (
-        "The request is in no format of this service; use JSON or binary Protobuf."
+        "The content-type is none of this service's; use application/json or application/proto."
     ),
 }
 

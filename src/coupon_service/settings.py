@@ -156,7 +156,8 @@ class Settings(BaseSettings):
     )
     cors_origins: Origins = Field(
         default=(),
-        description="Origins whose pages may call from a browser, between commas; * is any.",
+        description="Origins whose pages may call from a browser, such as "
+        "https://shop.example.com, between commas; * is any.",
     )
     reflection: bool = Field(
         default=True, description="Whether to answer gRPC server reflection, the schema's names."
@@ -192,7 +193,8 @@ class Settings(BaseSettings):
         "counted by each process. Unset: any number.",
     )
     rate_limit_by: Literal["user_id", "token", "address"] = Field(
-        default="address", description="What tells callers apart for the rate limit."
+        default="address",
+        description="What tells callers apart for the rate limit: address, token or user_id.",
     )
     trusted_proxies: Networks = Field(
         default=(),
@@ -212,7 +214,10 @@ class Settings(BaseSettings):
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)
-    ] = Field(default="info", description="The least important messages to log.")
+    ] = Field(
+        default="info",
+        description="The least important messages to log: debug, info, warning or error.",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto",
         description="console for people, json for programs; auto is console on a terminal.",

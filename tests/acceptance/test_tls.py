@@ -184,3 +184,17 @@ def test_grpc_over_tls_is_answered_by_pyvoy(start: Starter, files: dict[str, Pat
         with pytest.raises(grpc.RpcError) as caught:
             channel.unary_unary(ISSUE)(b"", timeout=30)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+@on_both
+def test_the_command_line_says_why_it_cannot_reach_a_service_over_tls(
+    start: Starter, server: str, files: dict[str, Path]
+) -> None:
+    service = start(server)
+    create = ("campaign", "create", "--name", "x", "--limit", "1", "--start", "now")
+    trusting = {"SSL_CERT_FILE": str(files["authority"])}
+    plain_url = service.url.replace("https://", "http://")
+    assert run_program(*create, variables=trusting, url=service.url).returncode == 0
+    distrusting = run_program(*create, url=service.url)
+    assert distrusting.stderr.endswith("its certificate is not trusted (see SSL_CERT_FILE)\n")
+    assert run_program(*create, url=plain_url).stderr.count("cannot be reached") == 1

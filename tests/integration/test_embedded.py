@@ -243,7 +243,8 @@ def test_a_second_owner_is_refused_and_told_who_the_first_is(data_dir: Path) -> 
         assert accepts_connections(url)
     assert str(refusal.value) == (
         f"The data directory {data_dir} is in use by another service (process {owner.pid}): "
-        "services share a database through COUPON_DATABASE_URL."
+        "give each one its own with --data-dir, or let them share a database through "
+        "COUPON_DATABASE_URL."
     )
 
 

@@ -48,6 +48,8 @@ def _install(folder: Path) -> None:
         subprocess.run(
             [NODE, NPM, "ci"],
             cwd=folder,
+            # Node.js has certificates of its own, and not those of a company's proxy.
+            env={**os.environ, "NODE_OPTIONS": "--use-system-ca"},
             capture_output=True,
             text=True,
             timeout=INSTALLS_WITHIN_SECONDS,

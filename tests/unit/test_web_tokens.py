@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from support.web_tokens import AUDIENCE, ISSUER, Key, ec_key, edwards_key, jwks, rsa_key, spelled
 
 from coupon_service.access.identities import Identity, Role
@@ -28,6 +29,7 @@ KEYS = [
     edwards_key("EdDSA"),
 ]
 STRANGER = rsa_key("rsa")
+STRANGER_TO_ALL = rsa_key("nobody's")
 NOW = int(time.time())
 
 
@@ -68,6 +70,20 @@ async def test_a_key_that_names_no_algorithm_serves_those_of_its_kind(algorithm:
 )
 async def test_these_claims_leave_a_token_valid(claims: dict[str, object]) -> None:
     assert await user(RSA.token(**claims)) == "alice"
+
+
+async def test_why_a_token_is_refused_is_logged_for_debugging_without_the_token() -> None:
+    refused = {
+        "Audience doesn't match": KEYS[0].token(aud="another"),
+        "no key of the JWKS has its kid": STRANGER_TO_ALL.token(),
+        "its sub does not fit a user_id": KEYS[0].token(sub=""),
+    }
+    for words, token in refused.items():
+        with capture_logs() as logged:
+            assert await user(token) is None
+        (entry,) = logged
+        assert (entry["log_level"], words in entry["why"]) == ("debug", True), entry
+        assert not any(part in str(entry) for part in token.split("."))
 
 
 async def test_clocks_may_differ_a_little() -> None:
