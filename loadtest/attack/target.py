@@ -47,7 +47,8 @@ _ADDRESS = re.compile("0x[0-9a-f]+")
 _CODE = re.compile(f"[{ALPHABET}]{{{CODE_LENGTH}}}")
 _SESSIONS = """
     SELECT count(*) AS all, count(*) FILTER (WHERE state <> 'idle') AS busy
-    FROM pg_stat_activity WHERE application_name = 'coupon-service'
+    FROM pg_stat_activity
+    WHERE application_name = 'coupon-service' AND datname = current_database()
 """
 
 

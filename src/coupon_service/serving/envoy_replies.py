@@ -56,7 +56,7 @@ def access_log(settings: Settings, *, for_people: bool) -> list[Config]:
     if for_people:
         line = (
             "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)% [info     ] request    "
-            "client=%DOWNSTREAM_REMOTE_ADDRESS% method=%REQ(:METHOD)% path=%PATH(NQ)% "
+            "client=%DOWNSTREAM_REMOTE_ADDRESS% method=%REQ(:METHOD):32% path=%PATH(NQ):1000% "
             "http_version=%PROTOCOL% status=%RESPONSE_CODE%\n"
         )
         form: Config = {"text_format_source": {"inline_string": line}}
@@ -64,8 +64,8 @@ def access_log(settings: Settings, *, for_people: bool) -> list[Config]:
         form = {
             "json_format": {
                 "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
-                "method": "%REQ(:METHOD)%",
-                "path": "%PATH(NQ)%",
+                "method": "%REQ(:METHOD):32%",
+                "path": "%PATH(NQ):1000%",
                 "http_version": "%PROTOCOL%",
                 "status": "%RESPONSE_CODE%",
                 "event": "request",

@@ -89,6 +89,11 @@ class EnvoyWorkers:
             # The one thread of Python is what answers; more threads of Envoy only wait for it.
             "--concurrency",
             "1",
+            # Lines that are written together may be torn by another worker's.
+            "--file-flush-interval-msec",
+            "100",
+            "--file-flush-min-size-kb",
+            "1",
             "--log-level",
             LOG_LEVELS[self._settings.log_level],
             "--log-format",
