@@ -42,7 +42,7 @@ run: $(STAMP) ## set up what is missing, then run the service on http://127.0.0.
 
 .PHONY: test
 test: check ## set up what is missing, then run every check and test
-	@$(BIN)/pytest -n 3 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: check
 check: $(STAMP) ## lint, formatting, types, the contract's lint, generated code fresh, no secrets committed

@@ -21,6 +21,10 @@ from coupon_service.store import Store
 # distributes the tests to others.
 pytest_plugins = ["interop.matrix"]
 
+# gRPC's own threads would otherwise meddle with the processes that tests start; it reads
+# this when it is first imported, which no module above does.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
