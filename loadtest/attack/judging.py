@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from binascii import Error as NotBase64
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -49,7 +50,8 @@ INNER: tuple[bytes, ...] = (
     b"uvicorn",
 )
 INNER += (b"SELECT ", b"INSERT ", b"UPDATE ", b"site-packages", b".py", b"<class", b"object at 0x")
-INNER += (b"NoneType", b"codec can't", b"/root/", b"/home/", b"/work/")
+INNER += (b"NoneType", b"codec can't", b"/root/", b"/home/")
+INNER += (str(Path(__file__).parents[2]).encode(),)
 
 
 def outcome(exchange: Exchange) -> str:
