@@ -26,6 +26,7 @@ DOMAIN = "coupon.v1"
 # out, so that the callers do not come back all at once.
 RETRY_SECONDS_MIN = 0.1
 RETRY_SECONDS_MAX = 1.0
+RETRY_STEP_MILLISECONDS_MAX = 100
 
 REFUSALS: dict[type[errors.Refused], tuple[str, Code]] = {
     errors.InvalidRequest: ("INVALID_REQUEST", Code.INVALID_ARGUMENT),
@@ -79,7 +80,7 @@ def connect_error(error: Exception, *, method: str = "") -> ConnectError:
     """Return the error that a caller gets for an error of the service."""
     match error:
         case errors.CampaignNotStarted():  # thousands a second, before a start
-            return _not_started(error.start_time, max(_milliseconds(error.time_left), 0))
+            return _not_started(error.start_time, _as_clocks_keep_it(error.time_left))
         case errors.Refused() if (row := _row(type(error))) is not None:
             return _refusal(error, *row)
         case ConnectError():
@@ -148,6 +149,18 @@ def _not_started_info(reason: str, start_time: datetime) -> ErrorDetail:
 def _retry_after(milliseconds: int) -> ErrorDetail:
     delay = Duration(seconds=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)
     return ErrorDetail(RetryInfo(retry_delay=delay))
+
+
+def _as_clocks_keep_it(time_left: timedelta) -> int:
+    """Return the milliseconds left, rounded up: to 1 ms near the start, to 100 ms before.
+
+    The steps are a ten-thousandth of the time left, which a caller's clock may gain or lose
+    meanwhile (100 ppm), and no larger than that. So nobody who waits as told comes before
+    the start, or noticeably after, and callers who ask long before it are all told the same.
+    """
+    milliseconds = max(_milliseconds(time_left), 0)
+    step = min(milliseconds // 10_000 + 1, RETRY_STEP_MILLISECONDS_MAX)
+    return -(-milliseconds // step) * step
 
 
 def _milliseconds(duration: timedelta) -> int:

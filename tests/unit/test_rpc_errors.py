@@ -12,7 +12,6 @@ from connectrpc.request import Headers, RequestContext
 from hypothesis import example, given
 from hypothesis import strategies as st
 from protobuf import Message
-from protobuf.wkt.google.protobuf.duration_pb import Duration
 from structlog.testing import capture_logs
 
 from coupon_service import errors, rpc_errors
@@ -187,11 +186,25 @@ def test_not_started_asks_to_retry_after_the_time_left_and_never_before_now(
 ) -> None:
     refusal = errors.CampaignNotStarted(start_time=START_TIME, time_left=time_left)
     retry = details(connect_error(refusal))[1]
-    # Rounded up to milliseconds, so that whoever waits as told does not come too early.
-    wanted = -(-max(time_left, timedelta(0)) // timedelta(milliseconds=1))
-    assert retry == RetryInfo(
-        retry_delay=Duration(seconds=wanted // 1000, nanos=wanted % 1000 * 1_000_000)
+    assert isinstance(retry, RetryInfo)
+    assert retry.retry_delay is not None
+    asked = timedelta(
+        seconds=retry.retry_delay.seconds, microseconds=retry.retry_delay.nanos // 1000
     )
+    left = max(time_left, timedelta(0))
+    # Rounded up, so that whoever waits as told does not come too early.
+    assert asked >= left
+    # To milliseconds, and long before the start to what clocks lose meanwhile, 100 ppm.
+    millisecond = timedelta(milliseconds=1)
+    assert asked % millisecond == timedelta(0)
+    assert asked - left < millisecond + min(left / 10_000 + millisecond, 100 * millisecond)
+
+
+@given(time_left=st.timedeltas(timedelta(0), timedelta(seconds=9, milliseconds=999)))
+def test_not_started_counts_the_last_ten_seconds_in_milliseconds(time_left: timedelta) -> None:
+    refusal = errors.CampaignNotStarted(start_time=START_TIME, time_left=time_left)
+    milliseconds = -(-time_left // timedelta(milliseconds=1))
+    assert retry_seconds(connect_error(refusal)) == milliseconds / 1000
 
 
 @given(start_time=st.datetimes(timezones=st.just(UTC)))
