@@ -10,7 +10,7 @@ import pytest
 from conftest import ServiceStarter
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, DataReceived, ResponseReceived
+from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceived
 from support.databases import Databases
 from support.refusals import of_json
 from support.service import Service, running_service
@@ -223,6 +223,41 @@ async def test_http2_without_grpc_is_told_so_by_uvicorn(
     path = [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", "/healthz")]
     heard = await _spoken_http2(service, path, b"")
     assert (heard[":status"], heard["body"], heard["goaway"]) == ("505", MESSAGE.encode(), 0)
+
+
+async def _events(caller: Wire, spoken: H2Connection) -> list[Event]:
+    """Read until something is said, or the connection ends."""
+    events: list[Event] = []
+    async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+        while not any(isinstance(each, ResponseReceived | ConnectionTerminated) for each in events):
+            data = await caller.reader.read(65_536)
+            if not data:
+                break
+            events += spoken.receive_data(data)
+    return events
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["ends late", "never ends"])
+async def test_http2_is_not_ended_by_uvicorn_while_a_request_still_comes(
+    start_service: ServiceStarter, database_url: str, *, ends: bool
+) -> None:
+    service = start_service(server="uvicorn", database_url=database_url)
+    spoken = H2Connection(H2Configuration(header_encoding="utf-8"))
+    spoken.initiate_connection()
+    path = [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", "/x")]
+    spoken.send_headers(1, path)
+    async with wire(service.url) as caller:
+        await caller.send(spoken.data_to_send())
+        answered = await _events(caller, spoken)
+        assert any(isinstance(each, ResponseReceived) for each in answered)
+        # A client forgets the answer if the connection ends while it still sends.
+        assert not any(isinstance(each, ConnectionTerminated) for each in answered)
+        if ends:
+            spoken.end_stream(1)
+            await caller.send(spoken.data_to_send())
+        ended = await _events(caller, spoken)
+        assert any(isinstance(each, ConnectionTerminated) for each in ended)
+        await assert_closed(caller)
 
 
 async def test_http2_that_goes_on_and_on_is_cut_by_uvicorn(

@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import RequestReceived
+from h2.events import Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError, StreamClosedError
 
 BYTES_MAX = 65_536
 SECONDS_MAX = 10
+REQUEST_SECONDS_MAX = 3
 CLOSE_SECONDS_MAX = 1
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _PREFACE_END = b"SM\r\n\r\n"
@@ -34,40 +35,45 @@ class Http2Notice(asyncio.Protocol):
         self._loop = loop
         self._bytes_left = BYTES_MAX
         self._is_done = False
+        self._unended: set[int] = set()
         self._http2 = H2Connection(H2Configuration(client_side=False))
         self._http2.initiate_connection()
         self._http2.receive_data(PREFACE)
         loop.call_later(SECONDS_MAX, transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrived, and answer when a request is among it."""
+        """Take what arrived, answer the requests in it, and close once they came whole."""
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
             self._transport.abort()
         if self._is_done or self._transport.is_closing():
             return
         try:
-            is_answered = self._answer_requests(data)
+            events = self._http2.receive_data(data)
+            self._answer_requests(events)
         except ProtocolError:
             # A client that breaks off, or whose frames make no sense.
             self._transport.abort()
             return
         self._transport.write(self._http2.data_to_send())
-        if is_answered:
-            self._is_done = True
+        if not self._unended and any(
+            isinstance(each, StreamEnded | StreamReset) for each in events
+        ):
             self._close()
 
-    def _answer_requests(self, data: bytes) -> bool:
-        """Answer the requests among what arrived; tell whether there was any."""
-        events = self._http2.receive_data(data)
-        requests = [event for event in events if isinstance(event, RequestReceived)]
-        for request in requests:
-            # One that was taken back in the same breath is owed no answer.
-            with contextlib.suppress(StreamClosedError):
-                self._answer(request)
-        if requests:
-            self._http2.close_connection()
-        return bool(requests)
+    def _answer_requests(self, events: list[Event]) -> None:
+        """Answer the requests among what arrived, and note which of them are to go on."""
+        for event in events:
+            match event:
+                case RequestReceived(stream_id=stream_id):
+                    self._unended.add(stream_id)
+                    # Those of streams in both directions do not end before their answers.
+                    self._loop.call_later(REQUEST_SECONDS_MAX, self._close)
+                    # One that was taken back in the same breath is owed no answer.
+                    with contextlib.suppress(StreamClosedError):
+                        self._answer(event)
+                case StreamEnded() | StreamReset():
+                    self._unended.discard(event.stream_id)
 
     def _answer(self, request: RequestReceived) -> None:
         headers = dict(request.headers)
@@ -98,7 +104,16 @@ class Http2Notice(asyncio.Protocol):
             self._http2.send_data(stream_id, body, end_stream=True)
 
     def _close(self) -> None:
-        """Close once the caller has read; closing at once might lose the answer."""
+        """Close once the caller has read; closing at once might lose the answer.
+
+        It is not done before the request came whole: clients that still send it when the
+        connection ends forget the answer that they have.
+        """
+        if self._is_done or self._transport.is_closing():
+            return
+        self._is_done = True
+        self._http2.close_connection()
+        self._transport.write(self._http2.data_to_send())
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._loop.call_later(CLOSE_SECONDS_MAX, self._transport.abort)
