@@ -18,14 +18,15 @@ from rich.console import Console
 
 from coupon_service import migrating
 from coupon_service.embedded import EmbeddedPostgres
+from loadtest import commands
 from loadtest.attack import guessing
 from loadtest.attack.families import FAMILIES, Family
 from loadtest.attack.report import print_result, write_violations
 from loadtest.attack.running import attack
 from loadtest.attack.target import SERVERS, Target, running_target
+from loadtest.report import terminal
 
 NAMES = {family.name: family for family in FAMILIES}
-WIDTH_WITHOUT_TERMINAL = 120
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,23 +49,14 @@ class Options:
 
 
 def _names_told() -> str:
-    """Return what the help says of each family, in lines that click is to leave as they are."""
-    lines = [f"  {family.name:12} {family.title}" for family in FAMILIES]
-    return "\n".join(["\b", "FAMILY is one or more of:", *lines])
+    return commands.choices_told(
+        "FAMILY", (f"{family.name:12} {family.title}" for family in FAMILIES)
+    )
 
 
-@click.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=_names_told(),
-)
+@click.command(context_settings=commands.CONTEXT_SETTINGS, epilog=_names_told())
 @click.argument("names", nargs=-1, metavar="[FAMILY]...", type=click.Choice(list(NAMES)))
-@click.option(
-    "--minutes",
-    type=click.FloatRange(min=0),
-    default=10.0,
-    show_default=True,
-    help="Go on for so long; each family is done at least once to each server.",
-)
+@commands.minutes
 @click.option(
     "--round-seconds",
     type=click.FloatRange(min=0.1),
@@ -81,14 +73,8 @@ def _names_told() -> str:
 )
 @click.option("--tokens", is_flag=True, help="Begin with the services that have tokens.")
 @click.option("--timing", is_flag=True, help="Instead, tell what guessing tokens shows.")
-@click.option("--seed", type=click.IntRange(min=0), help="A run's seed, to repeat it.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/attack"),
-    show_default=True,
-    help="Where that goes which repeats a violation.",
-)
+@commands.seed
+@commands.output("build/attack", "that goes which repeats a violation")
 def main(**options: Any) -> None:  # noqa: ANN401 # click's options
     """Attack the service from raw sockets, and hold what it does to what it promises.
 
@@ -98,7 +84,7 @@ def main(**options: Any) -> None:  # noqa: ANN401 # click's options
     status 1 if anything was violated.
     """
     chosen = Options(**options)
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH_WITHOUT_TERMINAL)
+    console = terminal.console()
     with _database() as database_url:
         if chosen.timing:
             is_good = guessing.run(console, chosen.servers, database_url)

@@ -14,13 +14,14 @@ from typing import Any
 import click
 from rich.console import Console
 
+from loadtest import commands
 from loadtest.checker.tables import print_verdict
 from loadtest.faults.faults import FAULTS, Fault
 from loadtest.faults.running import DoesNotHeal, Result, run
 from loadtest.history import encode
+from loadtest.report import terminal
 
 NAMES = {fault.name: fault for fault in FAULTS}
-WIDTH_WITHOUT_TERMINAL = 120
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,26 +37,18 @@ class Options:
 
 
 def _names_told() -> str:
-    """Return what the help says of each fault, in lines that click is to leave as they are."""
-    lines = [
-        f"  {fault.name:22} {fault.title}{' (takes root)' if fault.needs_root else ''}"
-        for fault in FAULTS
-    ]
-    return "\n".join(["\b", "FAULT is one or more of:", *lines])
+    return commands.choices_told(
+        "FAULT",
+        (
+            f"{fault.name:22} {fault.title}{' (takes root)' if fault.needs_root else ''}"
+            for fault in FAULTS
+        ),
+    )
 
 
-@click.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=_names_told(),
-)
+@click.command(context_settings=commands.CONTEXT_SETTINGS, epilog=_names_told())
 @click.argument("names", nargs=-1, metavar="[FAULT]...", type=click.Choice(list(NAMES)))
-@click.option(
-    "--minutes",
-    type=click.FloatRange(min=0),
-    default=10.0,
-    show_default=True,
-    help="Go on for so long; each fault is done at least once.",
-)
+@commands.minutes
 @click.option(
     "--strikes",
     type=click.IntRange(min=1),
@@ -70,14 +63,8 @@ def _names_told() -> str:
     show_default=True,
     help="How long a fault lasts, if it is one that lasts.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="A run's seed, to repeat it.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/faults"),
-    show_default=True,
-    help="Where the histories of runs that broke a promise go.",
-)
+@commands.seed
+@commands.output("build/faults", "the histories of runs that broke a promise go")
 def main(**options: Any) -> None:  # noqa: ANN401 # click's options
     """Do faults to a service under load, and hold what every caller saw to the rules.
 
@@ -85,7 +72,7 @@ def main(**options: Any) -> None:  # noqa: ANN401 # click's options
     nothing but this machine's loopback. Exits with status 1 if a promise was broken.
     """
     chosen = Options(**options)
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH_WITHOUT_TERMINAL)
+    console = terminal.console()
     bad_count = sum(not _one_run(console, fault, seed, chosen) for fault, seed in _plan(chosen))
     if bad_count:
         console.print(f"Runs that broke a promise: {bad_count}.", style="bold red")

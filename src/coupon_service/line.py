@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from coupon_service import settling
 from coupon_service.domain import Coupon, Issued, Sighting
 from coupon_service.errors import (
     CampaignNotFound,
@@ -33,14 +34,13 @@ from coupon_service.session import (
     UserTaken,
 )
 from coupon_service.store import Store
-from coupon_service.waiting import Place, Waiting, callers_of, fail_all, mark_begun
+from coupon_service.waiting import Place, Waiting, callers_of, fail_all, mark_begun, places_of
 
 log = structlog.get_logger(__name__)
 
 # Each further attempt means that something else moved meanwhile: another process
 # issued to the same user, the epoch was raised, the campaign opened.
 ATTEMPTS_MAX = 20
-SETTLE_PAUSE_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,7 +159,7 @@ class Line:
             group = self._wanted(group)
         if not group:
             return []
-        places = self._places(group)
+        places = places_of(group, self._rules.draw_codes(len(group)))
         try:
             granted = await self._claim(session, claim_epoch, places)
         except CodeTaken:
@@ -192,21 +192,6 @@ class Line:
             raise CampaignNotFound
         self._rules.gate.remember(sighting)
         return sighting
-
-    def _places(self, group: list[Waiting]) -> list[Place]:
-        """Give every anonymous claim a place of its own, and each user one for all its claims."""
-        place_of_user: dict[str, Place] = {}
-        places: list[Place] = []
-        for waiting, code in zip(group, self._rules.draw_codes(len(group)), strict=True):
-            user_id = waiting.claim.user_id
-            if user_id and (place := place_of_user.get(user_id)):
-                place.callers.append(waiting)
-                continue
-            place = Place(code, user_id, [waiting])
-            places.append(place)
-            if user_id:
-                place_of_user[user_id] = place
-        return places
 
     async def _claim(
         self, session: Session, claim_epoch: int, places: list[Place]
@@ -276,10 +261,16 @@ class Line:
             campaign_id=str(self.campaign_id),
             claims=len(places),
         )
-        stored = await self._stored(places)
+        callers = callers_of(places)
+        stored = await settling.stored_coupons(
+            self._rules.store,
+            self.campaign_id,
+            [place.code for place in places],
+            seconds_max=self._rules.settle_seconds_max,
+            is_awaited=lambda: bool(self._wanted(callers)),
+        )
         if stored is None:
-            for waiting in callers_of(places):
-                waiting.fail(StorageUnavailable())
+            fail_all(callers, StorageUnavailable())
             return []
         self._rules.gate.forget(self.campaign_id)
         lacking = []
@@ -293,15 +284,3 @@ class Line:
         self._rules.tally.issued(len(places) - len(lacking))
         mark_begun(lacking, begun=False)
         return callers_of(lacking)
-
-    async def _stored(self, places: list[Place]) -> dict[str, Coupon] | None:
-        """Return which of the places' coupons are stored, or None if that cannot be learnt."""
-        codes = [place.code for place in places]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._rules.settle_seconds_max):
-                while self._wanted(callers_of(places)):
-                    with contextlib.suppress(StorageUnavailable):
-                        coupons = await self._rules.store.settle(self.campaign_id, codes)
-                        return {coupon.code: coupon for coupon in coupons}
-                    await asyncio.sleep(SETTLE_PAUSE_SECONDS)
-        return None

@@ -1,9 +1,13 @@
 """The settings: environment variables with the prefix COUPON_, or a .env file."""
 
+import difflib
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from dotenv import dotenv_values
 from platformdirs import user_data_path
 from pydantic import (
     AfterValidator,
@@ -19,6 +23,9 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "COUPON_"
+ENV_FILE = ".env"
+# What the commands that call a service read; see cli_calls.
+CALLERS_VARIABLES = ("COUPON_URL", "COUPON_TOKEN")
 
 
 def _default_data_dir() -> Path:
@@ -53,7 +60,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
-        env_file=".env",
+        env_file=ENV_FILE,
         # An empty variable is how compose files say "unset".
         env_ignore_empty=True,
         extra="ignore",
@@ -281,6 +288,19 @@ def described() -> list[tuple[str, str, str]]:
         (f"{ENV_PREFIX}{name}".upper(), _shown(field.default), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
+
+
+def unknown_variables() -> Iterator[tuple[str, str | None]]:
+    """Yield each variable that looks like a setting and is none, with the one it may have meant.
+
+    Nothing else tells of a misspelt one, which has no effect.
+    """
+    known = {variable for variable, _, _ in described()}.union(CALLERS_VARIABLES)
+    for name in sorted({*os.environ, *dotenv_values(ENV_FILE)}):
+        variable = name.upper()
+        if variable.startswith(ENV_PREFIX) and variable not in known:
+            nearest = difflib.get_close_matches(variable, sorted(known), n=1)
+            yield name, nearest[0] if nearest else None
 
 
 def _shown(default: object) -> str:

@@ -57,6 +57,25 @@ class Place:
             caller.give(Issued(coupon=coupon, already_issued=i > 0))
 
 
+def places_of(group: Iterable[Waiting], codes: Iterable[str]) -> list[Place]:
+    """Give every anonymous claim a place of its own, and each user one for all its claims.
+
+    There is a code for each claim; those of further claims of a user are not used.
+    """
+    place_of_user: dict[str, Place] = {}
+    places: list[Place] = []
+    for waiting, code in zip(group, codes, strict=True):
+        user_id = waiting.claim.user_id
+        if user_id and (place := place_of_user.get(user_id)):
+            place.callers.append(waiting)
+            continue
+        place = Place(code, user_id, [waiting])
+        places.append(place)
+        if user_id:
+            place_of_user[user_id] = place
+    return places
+
+
 def callers_of(places: Iterable[Place]) -> list[Waiting]:
     """Return who is to get these coupons."""
     return [caller for place in places for caller in place.callers]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,6 +30,31 @@ def test_on_this_machine_everything_is_open_and_the_first_lines_say_so(
     said = [entry["event"] for entry in service.log]
     assert said[0] == "open to every caller on this machine: no tokens are set"
     assert calls_without_token(service.url) == 200
+
+
+@pytest.mark.parametrize("place", ["environment", "file"])
+def test_a_variable_that_is_no_setting_is_told_of_with_the_one_it_may_have_meant(
+    database_url: str, tmp_path: Path, place: str
+) -> None:
+    names = {"COUPON_POOLSIZE": "COUPON_POOL_SIZE", "COUPON_NONSENSE_OF_NO_USE": None}
+    variables = dict.fromkeys(names, "7")
+    if place == "file":
+        (tmp_path / ".env").write_text("".join(f"{name}=7\n" for name in names))
+        variables = {}
+    callers = {"COUPON_URL": "http://127.0.0.1:1", "COUPON_TOKEN": "x"}
+    ended = subprocess.run(
+        [PROGRAM, "serve", "--port", "0", "--server", "pyvoy", "--host", EVERYWHERE],
+        env={**environment(database_url=database_url, log_format="json"), **variables, **callers},
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    entries = [json.loads(line) for line in ended.stderr.splitlines() if line.startswith("{")]
+    told = {each["variable"]: each["nearest"] for each in entries if "variable" in each}
+    assert told == names
+    assert all(each["level"] == "warning" for each in entries if "variable" in each)
 
 
 def test_elsewhere_it_does_not_start_without_credentials(database_url: str) -> None:

@@ -1,5 +1,6 @@
 """TLS on both servers, and what is said to those who speak something else."""
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -198,3 +199,28 @@ def test_the_command_line_says_why_it_cannot_reach_a_service_over_tls(
     distrusting = run_program(*create, url=service.url)
     assert distrusting.stderr.endswith("its certificate is not trusted (see SSL_CERT_FILE)\n")
     assert run_program(*create, url=plain_url).stderr.count("cannot be reached") == 1
+
+
+@on_both
+def test_a_handshake_that_does_not_go_on_is_given_up(
+    start_service: ServiceStarter, database_url: str, files: dict[str, Path], server: str
+) -> None:
+    names = ("--tls-cert", str(files["cert"]), "--tls-key", str(files["key"]))
+    service = start_service(
+        "--server", server, *names, database_url=database_url, receive_seconds_max=1
+    )
+    parts = urlsplit(service.url)
+    beginning = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(
+            ssl.MemoryBIO(), beginning, server_hostname="localhost"
+        ).do_handshake()
+    with socket.create_connection((parts.hostname, parts.port or 0)) as caller:
+        caller.settimeout(30)
+        caller.sendall(beginning.read())
+        # The server's part of the handshake, and then its end, as the caller says no more.
+        with contextlib.suppress(ConnectionResetError):
+            while caller.recv(65_536):
+                pass
+    assert service.stop() == 0
+    assert noise(service) == []

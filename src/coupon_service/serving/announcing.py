@@ -24,7 +24,14 @@ def announce(settings: Settings, address: tuple[str, int]) -> None:
     def watch() -> None:
         while not _is_ready(scheme, host, port):
             time.sleep(POLL_SECONDS)
-        log.info("ready", url=url, workers=settings.workers, database=database)
+        log.info(
+            "ready",
+            url=url,
+            server=settings.server,
+            workers=settings.workers,
+            database=database,
+            credentials="required" if settings.asks_for_credentials else "none",
+        )
 
     threading.Thread(target=watch, name="announce", daemon=True).start()
 

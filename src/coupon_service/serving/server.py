@@ -19,7 +19,7 @@ from coupon_service.metering.metrics_folder import metrics_folder
 from coupon_service.schema import SchemaState
 from coupon_service.serving import announcing, listening, tls
 from coupon_service.serving.supervisor import Supervisor, Workers, WorkersFailed
-from coupon_service.settings import Settings, as_variables
+from coupon_service.settings import Settings, as_variables, unknown_variables
 
 __all__ = ["APPLICATION", "CannotServe", "serve"]
 
@@ -39,6 +39,7 @@ def serve(settings: Settings, application: str = APPLICATION) -> None:
         CannotServe, EmbeddedPostgresError: it could not start.
     """
     logs.configure(settings)
+    _warn_of_unknown_settings()
     _raise_open_files_limit()
     for number in (signal.SIGTERM, signal.SIGINT):
         # Until the workers run, and have their supervisor to stop them.
@@ -58,6 +59,11 @@ def serve(settings: Settings, application: str = APPLICATION) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
     log.info("stopped")
+
+
+def _warn_of_unknown_settings() -> None:
+    for variable, nearest in unknown_variables():
+        log.warning("no setting has this name: ignored", variable=variable, nearest=nearest)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
