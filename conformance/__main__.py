@@ -26,7 +26,8 @@ def main(subjects: tuple[str, ...], cases: tuple[str, ...]) -> None:
     A SUBJECT is a server and an application: uvicorn-plain, uvicorn-ours, pyvoy-plain or
     pyvoy-ours, where plain is the library as it is and ours is the coupon service's own
     request path. Without one, all are tested. Exits with status 1 if anything fails that
-    is not known to, or passes that is; with 2 if Go is missing.
+    is not known to, or passes that is, or if a server logs a traceback; with 2 if Go is
+    missing.
     """
     # So that what it started is stopped with it.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))

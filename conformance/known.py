@@ -16,7 +16,7 @@ CAUSES = {
     "service": "the coupon service does it wrong",
     "choice": "the coupon service does it otherwise on purpose",
 }
-_CAUSE = re.compile(rf"# ({'|'.join(CAUSES)}): (.+)")
+_CAUSE = re.compile(r"# (\w+): (.+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,13 +41,15 @@ def read(path: Path) -> list[KnownFailure]:
     """Return the failures of a file.
 
     Raises:
-        ValueError: a pattern has no cause.
+        ValueError: a pattern has no cause, or a comment begins with one that is none.
     """
     found = []
     reason: re.Match[str] | None = None
     for number, line in enumerate(map(str.strip, path.read_text().splitlines()), start=1):
         if line.startswith("#"):
             reason = _CAUSE.fullmatch(line) or reason
+            if reason and reason[1] not in CAUSES:
+                raise ValueError(f"{path}:{number}: there is no cause of this name: {reason[1]}")
         elif line:
             if reason is None:
                 raise ValueError(f"{path}:{number}: no comment says whose doing this is")

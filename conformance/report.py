@@ -66,6 +66,8 @@ def _print_unexpected(result: Result) -> None:
         console.print("  It took too long and was stopped.")
     if result.not_run or not result.cases:
         console.print(f"  Cases not run: {result.not_run or 'all'}.")
+    if result.tracebacks:
+        console.print(f"  The server logged {result.tracebacks} tracebacks.")
     kinds: dict[str, list[Unexpected]] = {}
     for each in result.unexpected:
         kinds.setdefault(each.kind, []).append(each)

@@ -61,9 +61,8 @@ class Result:
     @property
     def is_good(self) -> bool:
         """Whether everything ran, and nothing failed but what is known to."""
-        return (
-            self.run.exit_status == 0 and self.cases > 0 and not (self.unexpected or self.not_run)
-        )
+        is_whole = self.run.exit_status == 0 and self.cases > 0 and not self.not_run
+        return is_whole and not (self.unexpected or self.tracebacks)
 
 
 def parse(run: Run, known: Sequence[KnownFailure]) -> Result:
@@ -82,7 +81,12 @@ def parse(run: Run, known: Sequence[KnownFailure]) -> Result:
 
 
 def tried_again(first: Result, again: Result) -> Result:
-    """Return how a subject did whose unexpected cases were tried again."""
+    """Return how a subject did whose unexpected cases were tried again.
+
+    If not all of them were, as when the runner ended early, the first try stands.
+    """
+    if again.cases < len(first.unexpected):
+        return first
     return replace(
         first,
         run=replace(again.run, seconds=first.run.seconds + again.run.seconds),

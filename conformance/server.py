@@ -57,7 +57,7 @@ def _serve(settings: Settings, application: str, request: Any, replies: BinaryIO
         threading.Thread(
             target=_reply_when_ready, args=(replies, reply), name="reply", daemon=True
         ).start()
-        server._run(settings, workers)  # noqa: SLF001 # as above
+        server._run(settings, workers, has_served=lambda: False)  # noqa: SLF001 # as above
 
 
 def _reply_when_ready(replies: BinaryIO, reply: Any) -> None:  # noqa: ANN401 # generated when it runs

@@ -76,6 +76,8 @@ class App:
         if scope["type"] != "http":
             return await self._coupons(scope, receive, send)
         answer = self._answers.get(scope["path"], self._refuse_unknown)
+        if scope["http_version"] == "1.0":
+            send = http_replies.in_one_piece(send)
         return await answer(scope, receive, send)
 
     def begin_to_stop(self) -> None:

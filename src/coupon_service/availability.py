@@ -65,8 +65,10 @@ class Availability:
 
         However many ask, the database is looked at once in LOOK_SECONDS, by one of them.
         """
+        if self.is_stopping or self._store is None:
+            return await self.look()
         async with self._looking:
-            if self.is_stopping or self._monotonic() >= self._look_again_at:
+            if self._monotonic() >= self._look_again_at:
                 self._seen = await self.look()
                 self._look_again_at = self._monotonic() + LOOK_SECONDS
         return self._seen

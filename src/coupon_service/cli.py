@@ -21,14 +21,14 @@ class CommandWithSettings(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the settings as a list of environment variables."""
-        from coupon_service import settings  # noqa: PLC0415 # for this help alone
+        from coupon_service import variables  # noqa: PLC0415 # for this help alone
 
         super().format_epilog(ctx, formatter)
         with formatter.section("Settings (environment variables, or lines of a .env file)"):
             formatter.write_dl(
                 [
                     (variable, f"{description} Default: {default}." if default else description)
-                    for variable, default, description in settings.described()
+                    for variable, default, description in variables.described()
                 ]
             )
 
@@ -168,6 +168,7 @@ def _settings(**chosen: Any) -> "Settings":  # noqa: ANN401 # click's options
     from coupon_service.settings import ENV_PREFIX, Settings  # noqa: PLC0415
 
     try:
+        _refuse_misspelt_variables()
         return Settings(**chosen)
     except ValidationError as exc:
         bad = exc.errors()[0]
@@ -179,3 +180,13 @@ def _settings(**chosen: Any) -> "Settings":  # noqa: ANN401 # click's options
     except UnicodeDecodeError as exc:
         msg = "the file .env is not in UTF-8"
         raise click.UsageError(msg) from exc
+
+
+def _refuse_misspelt_variables() -> None:
+    """Refuse what is meant as a setting and would have no effect."""
+    from coupon_service import variables  # noqa: PLC0415 # as above
+
+    for variable, nearest in variables.unknown():
+        if nearest is not None:
+            msg = f"{variable} is no setting: is {nearest} meant?"
+            raise click.UsageError(msg)

@@ -82,6 +82,10 @@ class RateLimited(Overloaded):
         self.time_left = time_left
 
 
+class WatchersFull(Overloaded):
+    """Too many watch this service already; ask with Check instead, or try again later."""
+
+
 class StorageUnavailable(Refused):
     """The database cannot be reached at the moment; try again shortly."""
 

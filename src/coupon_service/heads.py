@@ -20,8 +20,8 @@ def prepare(scope: Scope) -> bytes:
         name, value = header
         if name in _UNWANTED_HEADERS:
             continue
-        if name == b"content-type":
-            kind = value
+        if name == b"content-type" and not kind:
+            kind = value  # of several, the library reads the first
         headers.append(header if value.isascii() else (name, value.decode("latin-1").encode()))
     scope["headers"] = headers
     if not scope["query_string"].isascii():

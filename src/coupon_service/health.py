@@ -7,8 +7,12 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
 from coupon_service.availability import Availability, State
+from coupon_service.errors import WatchersFull
 from coupon_service.gen.grpc.health.v1.health_connect import Health
 from coupon_service.gen.grpc.health.v1.health_pb import HealthCheckRequest, HealthCheckResponse
+
+# Each looks once a second for as long as its caller likes.
+WATCHERS_MAX = 1000
 
 Status = HealthCheckResponse.ServingStatus
 
@@ -19,6 +23,7 @@ class HealthRpcs(Health):
     def __init__(self, availability: Availability, services: Collection[str]) -> None:
         self._availability = availability
         self._services = frozenset(services)
+        self._watchers = 0
 
     async def check(self, request: HealthCheckRequest, _ctx: Any, /) -> HealthCheckResponse:  # noqa: ANN401 # not looked at
         """Return the present status."""
@@ -32,7 +37,21 @@ class HealthRpcs(Health):
         _ctx: Any,  # noqa: ANN401 # not looked at
         /,
     ) -> AsyncIterator[HealthCheckResponse]:
-        """Send the present status at once and then each change, until the service stops."""
+        """Send the present status at once and then each change, until the service stops.
+
+        Raises:
+            WatchersFull: WATCHERS_MAX watch this process already.
+        """
+        if self._watchers >= WATCHERS_MAX:
+            raise WatchersFull
+        self._watchers += 1
+        try:
+            async for answer in self._watch(request):
+                yield answer
+        finally:
+            self._watchers -= 1
+
+    async def _watch(self, request: HealthCheckRequest) -> AsyncIterator[HealthCheckResponse]:
         if request.service not in self._services:
             yield HealthCheckResponse(status=Status.SERVICE_UNKNOWN)
             await self._availability.stopped()

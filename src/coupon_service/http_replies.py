@@ -45,6 +45,28 @@ async def reply(send: Send, status: int, body: bytes, headers: HeaderList) -> No
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
+def in_one_piece(send: Send) -> Send:
+    """Return what sends an answer as one piece with its length, for callers of HTTP/1.0.
+
+    These know no chunks, in which the server would send an answer without a length.
+    """
+    begun: dict[str, Any] = {}
+    pieces: list[bytes] = []
+
+    async def send_whole(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            begun.update(message)
+            return
+        pieces.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            body = b"".join(pieces)
+            length = (b"content-length", str(len(body)).encode())
+            await send({**begun, "headers": [*begun["headers"], length]})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    return send_whole
+
+
 async def reply_json(
     send: Send, status: int, body: dict[str, str], headers: HeaderList = ()
 ) -> None:
@@ -90,7 +112,7 @@ def answer_ready(availability: Availability) -> Answer:
     """Return what answers /readyz: 200 if calls can be served, otherwise 503 and why not."""
 
     async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
-        state = await availability.look()
+        state = await availability.recent()
         status = HTTPStatus.OK if state is State.READY else HTTPStatus.SERVICE_UNAVAILABLE
         await reply_json(send, status, {"status": state.value})
 

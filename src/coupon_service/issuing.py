@@ -82,6 +82,11 @@ class Issuer:
         """Return how many claims are in line for a transaction, in all campaigns."""
         return sum(len(line.queue) for line in self._lines.values())
 
+    @property
+    def is_issuing(self) -> bool:
+        """Tell whether any claim is under way."""
+        return bool(self._lines)
+
     async def close(self) -> None:
         """Wait until every claim in line has been answered."""
         while self._serving:

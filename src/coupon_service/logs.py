@@ -47,6 +47,8 @@ def _quieten_libraries(settings: Settings) -> None:
     chatty = logging.DEBUG if settings.log_level == "debug" else logging.WARNING
     for name in ("alembic", "asyncio", "httpcore", "uvicorn.error"):
         logging.getLogger(name).setLevel(chatty)
+    # It tells of every header, tokens among them.
+    logging.getLogger("hpack").setLevel(logging.WARNING)
     # Without a handler to reach, uvicorn does not even put a request's line together.
     access = logging.getLogger("uvicorn.access")
     access.setLevel(logging.INFO)

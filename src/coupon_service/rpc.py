@@ -17,6 +17,7 @@ from coupon_service.gen.coupon.v1.coupon_pb import (
     IssueCouponResponse,
 )
 from coupon_service.issuing import Issuer
+from coupon_service.pacing import giving_way
 from coupon_service.store import Store
 
 
@@ -55,7 +56,8 @@ class CouponRpcs(CouponService):
         if view == CampaignView.BASIC or not issued_count:
             return answer
         pages = self._store.pages_of_codes(campaign_id, issued_count)
-        return await codecs.with_codes(answer, pages)
+        paced = giving_way(pages, is_issuing=lambda: self._issuer.is_issuing)
+        return await codecs.with_codes(answer, paced)
 
     async def issue_coupon(
         self,

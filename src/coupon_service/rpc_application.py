@@ -1,6 +1,7 @@
 """connectrpc's applications, fitted to what the RPCs need to know and to be spared."""
 
 from typing import Any
+from urllib.parse import parse_qs
 
 from connectrpc._protocol import HTTPError
 from connectrpc._protocol_connect import ConnectServerProtocol
@@ -38,6 +39,11 @@ class RpcApplication(ConnectASGIApplication[Any]):
         response = await super()._call_unary(*call)
         _forbid_storing(call[-1])
         return response
+
+    async def _call_stream(self, *call: Any) -> None:  # noqa: ANN401 # as the library has it
+        """Answer over gRPC, gRPC-Web or a stream; nobody on the way may keep the answer."""
+        _forbid_storing(call[-1])
+        await super()._call_stream(*call)
 
     async def _handle_error(self, *answer: Any) -> bool:  # noqa: ANN401 # as the library has it
         """Answer with an error; the same refusal is encoded once and not for each call.
@@ -105,7 +111,8 @@ def _headers_of(ctx: RequestContext[Any, Any] | None) -> list[tuple[bytes, bytes
 
 
 def _speaks_json(scope: heads.Scope, kind: bytes) -> bool:
-    """Tell whether a request, and therefore its answer, is in JSON."""
+    """Tell whether a request, and therefore its answer, is in JSON, as the library decides it."""
     if scope["method"] == "GET":
-        return b"encoding=json" in scope["query_string"]
-    return b"json" in kind
+        query = parse_qs(scope["query_string"].decode("latin-1"), encoding="latin-1")
+        return "json" in query.get("encoding", [])[:1]
+    return kind.partition(b";")[0].strip().lower().endswith(b"json")

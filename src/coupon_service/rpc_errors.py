@@ -5,7 +5,6 @@ inside can leave by accident.
 """
 
 import random
-import re
 from datetime import datetime, timedelta
 from functools import cache, cached_property, lru_cache
 
@@ -15,7 +14,7 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError, ErrorDetail
 from protobuf.wkt.google.protobuf.duration_pb import Duration
 
-from coupon_service import errors
+from coupon_service import errors, library_messages
 from coupon_service.gen.google.rpc.error_details_pb import BadRequest, ErrorInfo, RetryInfo
 
 log = structlog.get_logger(__name__)
@@ -189,41 +188,11 @@ def _of_the_protocol(error: ConnectError) -> ConnectError:
         answer = _refusal(errors.StorageUnavailable(), *REFUSALS[errors.StorageUnavailable])
         answer.counted_as = BROKEN_OFF
         return answer
-    if error.code is Code.UNIMPLEMENTED and error.message.startswith(_UNKNOWN_COMPRESSION):
-        return ConnectError(Code.UNIMPLEMENTED, NO_COMPRESSION_BUT_GZIP)
+    if error.code is Code.UNIMPLEMENTED and error.message.startswith(
+        library_messages.UNKNOWN_COMPRESSION
+    ):
+        return ConnectError(Code.UNIMPLEMENTED, library_messages.NO_COMPRESSION_BUT_GZIP)
     if error.details or error.code not in {Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED}:
         return error
-    violation = _unreadable(error.message)
+    violation = library_messages.violation_in(error.message)
     return connect_error(errors.InvalidRequest(violation))
-
-
-_UNKNOWN_COMPRESSION = "unknown compression"
-NO_COMPRESSION_BUT_GZIP = "The request's compression is not known; the supported encoding is gzip."
-
-# What the library says of headers, with the header's name and what we say.
-_BAD_HEADERS = {
-    "Invalid timeout header": ("connect-timeout-ms", "It must be 1 to 10 digits."),
-    "connect-protocol-version": ("connect-protocol-version", "It must be 1."),
-    "protocol error: invalid timeout": ("grpc-timeout", "It is no time that gRPC knows."),
-    "protocol error: timeout": ("grpc-timeout", "It is no time that gRPC knows."),
-}
-_BAD_VALUE = re.compile(r"for field coupon\.v1\.\w+\.(\w+)$")
-_BAD_JSON = re.compile(r": line (\d+) column (\d+) ")
-_TOO_LARGE = re.compile(r"larger than configured max (\d+)")
-
-
-def _unreadable(message: str) -> errors.FieldViolation:
-    """Say in our words what the library found; its own name types and quote the request."""
-    if found := _BAD_VALUE.search(message):
-        return errors.FieldViolation(field=found[1], description="Its value does not fit.")
-    for words, (field, description) in _BAD_HEADERS.items():
-        if message.startswith(words):
-            return errors.FieldViolation(field=field, description=description)
-    description = "It cannot be read."
-    if found := _BAD_JSON.search(message):
-        description = f"It is not valid JSON at line {found[1]}, column {found[2]}."
-    elif found := _TOO_LARGE.search(message):
-        description = f"It is larger than {found[1]} bytes."
-    elif "Timestamp" in message:
-        description = "It holds a time that is not valid."
-    return errors.FieldViolation(field="request", description=description)

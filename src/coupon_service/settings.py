@@ -1,13 +1,11 @@
 """The settings: environment variables with the prefix COUPON_, or a .env file."""
 
-import difflib
-import os
 import re
-from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
 from platformdirs import user_data_path
 from pydantic import (
     AfterValidator,
@@ -19,13 +17,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "COUPON_"
 ENV_FILE = ".env"
-# What the commands that call a service read; see cli_calls.
-CALLERS_VARIABLES = ("COUPON_URL", "COUPON_TOKEN")
 
 
 def _default_data_dir() -> Path:
@@ -47,12 +42,39 @@ def _sha256(text: str) -> str:
     return text.lower()
 
 
+def _origin(text: str) -> str:
+    """Require what browsers send as an origin, which is compared letter by letter."""
+    parts = urlsplit(text)
+    default_ports = {"http": 80, "https": 443}
+    is_origin = text == f"{parts.scheme}://{parts.netloc}" and parts.scheme in default_ports
+    has_odd = "*" in text or "@" in text or text != text.lower() or not parts.hostname
+    if text != "*" and (not is_origin or has_odd or parts.port == default_ports[parts.scheme]):
+        msg = (
+            "it must be * or an origin as browsers send it, such as https://shop.example.com: "
+            "in small letters, without a path, a default port or a * within"
+        )
+        raise ValueError(msg)
+    return text
+
+
+def _proxy(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    if network.prefixlen == 0:
+        msg = "it is everybody: whoever calls could then say where a call comes from"
+        raise ValueError(msg)
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped:
+        msg = "addresses of IPv4 are compared as such: leave ::ffff: out"
+        raise ValueError(msg)
+    return network
+
+
 PostgresUrl = Annotated[str, StringConstraints(pattern=r"^postgres(ql)?://")]
 TokenHash = Annotated[str, AfterValidator(_sha256)]
-Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/]+)$")]
+Origin = Annotated[str, AfterValidator(_origin)]
+Proxy = Annotated[IPvAnyNetwork, AfterValidator(_proxy)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 TokenHashes = Annotated[tuple[TokenHash, ...], NoDecode, BeforeValidator(_words)]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_words)]
-Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_words)]
+Networks = Annotated[tuple[Proxy, ...], NoDecode, BeforeValidator(_words)]
 
 
 class Settings(BaseSettings):
@@ -116,8 +138,8 @@ class Settings(BaseSettings):
         le=10000,
         description="Claims stored together in one transaction, at most: 1 to 10000.",
     )
-    connect_seconds_max: float = Field(
-        default=5, gt=0, description="Seconds to wait for a database connection."
+    connect_seconds_max: Seconds = Field(
+        default=5, description="Seconds to wait for a database connection."
     )
     statement_seconds_max: float = Field(
         default=10,
@@ -125,14 +147,12 @@ class Settings(BaseSettings):
         le=2_147_483,
         description="Seconds a database statement may take, waiting for locks included.",
     )
-    settle_seconds_max: float = Field(
+    settle_seconds_max: Seconds = Field(
         default=10,
-        gt=0,
         description="Seconds to find out whether a claim whose connection broke was stored.",
     )
-    gate_seconds_max: float = Field(
+    gate_seconds_max: Seconds = Field(
         default=1,
-        gt=0,
         description="Seconds for which sold out, ended or not started is answered "
         "without asking the database again.",
     )
@@ -184,14 +204,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Connections that one process keeps open; more are refused.",
     )
-    receive_seconds_max: float = Field(
+    receive_seconds_max: Seconds = Field(
         default=10,
-        gt=0,
         description="Seconds in which a request must arrive, from its first byte to its last.",
     )
-    send_seconds_max: float = Field(
+    send_seconds_max: Seconds = Field(
         default=60,
-        gt=0,
         description="Seconds for which an answer that its caller does not read is kept.",
     )
     rate_limit: str | None = Field(
@@ -257,6 +275,13 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _asks_for_the_tokens_that_it_counts_by(self) -> Self:
+        if self.rate_limit and self.rate_limit_by == "token" and not self.asks_for_credentials:
+            msg = "COUPON_RATE_LIMIT_BY is token, and no tokens are set"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _gives_each_token_one_role(self) -> Self:
         if set(self.admin_token_hashes) & set(self.issuer_token_hashes):
             msg = "a hash is in COUPON_ADMIN_TOKEN_HASHES and in COUPON_ISSUER_TOKEN_HASHES"
@@ -270,41 +295,3 @@ class Settings(BaseSettings):
             msg = "a certificate and its key go together: set both, or neither"
             raise ValueError(msg)
         return key
-
-
-def as_variables(settings: Settings, **instead: object) -> dict[str, str]:
-    """Return the environment variables that make these settings, with some changed."""
-    chosen = {**settings.model_dump(mode="json"), **instead}
-    return {
-        f"{ENV_PREFIX}{name}".upper(): ",".join(value) if isinstance(value, list) else str(value)
-        for name, value in chosen.items()
-        if value is not None
-    }
-
-
-def described() -> list[tuple[str, str, str]]:
-    """Return each setting's variable, default and description, in order."""
-    return [
-        (f"{ENV_PREFIX}{name}".upper(), _shown(field.default), field.description or "")
-        for name, field in Settings.model_fields.items()
-    ]
-
-
-def unknown_variables() -> Iterator[tuple[str, str | None]]:
-    """Yield each variable that looks like a setting and is none, with the one it may have meant.
-
-    Nothing else tells of a misspelt one, which has no effect.
-    """
-    known = {variable for variable, _, _ in described()}.union(CALLERS_VARIABLES)
-    for name in sorted({*os.environ, *dotenv_values(ENV_FILE)}):
-        variable = name.upper()
-        if variable.startswith(ENV_PREFIX) and variable not in known:
-            nearest = difflib.get_close_matches(variable, sorted(known), n=1)
-            yield name, nearest[0] if nearest else None
-
-
-def _shown(default: object) -> str:
-    """Return a default as a person reads it; nothing if it is computed, empty or none."""
-    if default is None or default is PydanticUndefined or default == ():
-        return ""
-    return str(default).lower()

@@ -19,7 +19,7 @@ from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 from support.program import PROGRAM, outcome, run_program
 from support.service import Service, environment, running_service
 
-from coupon_service import settings
+from coupon_service import variables
 
 FAR = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
@@ -328,7 +328,7 @@ def test_the_help_of_a_command_shows_an_example(command: tuple[str, ...]) -> Non
 
 def test_the_help_of_serve_lists_every_setting_with_its_default() -> None:
     text = " ".join(run_program("serve", "--help").stdout.split())
-    for variable, default, description in settings.described():
+    for variable, default, description in variables.described():
         assert variable in text
         assert description in text
         assert not default or f"{description} Default: {default}." in text

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import cast
 from urllib.parse import urlsplit
@@ -14,7 +15,18 @@ from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceive
 from support.databases import Databases
 from support.refusals import of_json
 from support.service import Service, running_service
-from support.wire import JSON, NO_ANSWER, Answer, Wire, head, post, wire
+from support.wire import (
+    CHUNKED,
+    JSON,
+    NO_ANSWER,
+    Answer,
+    Wire,
+    chunk,
+    envelope,
+    head,
+    post,
+    wire,
+)
 
 from coupon_service.serving.http2_notice import BYTES_MAX, MESSAGE
 from coupon_service.serving.wire_refusals import HEADERS_MAX
@@ -136,7 +148,9 @@ async def test_a_call_that_takes_its_time_to_be_answered_is_not_slow(caller: Wir
 
 @pytest.mark.parametrize("nonsense", [b"nonsense\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"])
 async def test_what_is_no_http_is_refused(caller: Wire, nonsense: bytes) -> None:
-    assert_invalid(await caller.ask(nonsense), "request")
+    answer = await caller.ask(nonsense)
+    assert_invalid(answer, "request")
+    assert answer.headers.get("cache-control", "no-store") == "no-store"
     await assert_closed(caller)
 
 
@@ -272,3 +286,78 @@ async def test_http2_that_goes_on_and_on_is_cut_by_uvicorn(
                     pass
     assert service.stop() == 0
     assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_blank_lines_do_not_keep_an_idle_connection(
+    start_service: ServiceStarter, database_url: str, server: str
+) -> None:
+    service = start_service(
+        server=server, database_url=database_url, keep_alive_seconds=1, receive_seconds_max=1
+    )
+    async with wire(service.url) as caller:
+        assert (await caller.ask(GOOD)).status == 200
+        await caller.send(b"\r\n")
+        # pyvoy takes them for a request that does not arrive, and says so.
+        async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+            with contextlib.suppress(ConnectionError):
+                await caller.reader.read()
+
+
+async def test_a_stream_whose_answer_has_begun_and_that_does_not_go_on_is_given_up(
+    start_service: ServiceStarter, database_url: str
+) -> None:
+    service = start_service(server="uvicorn", database_url=database_url, receive_seconds_max=1)
+    info = b"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    kind = (b"content-type", b"application/connect+json")
+    asked = envelope(b'{"listServices":""}')
+    async with wire(service.url) as caller:
+        await caller.send(head(b"POST", info, [kind, *CHUNKED]) + chunk(asked))
+        assert (await caller.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+            with contextlib.suppress(ConnectionError):
+                await caller.reader.read()
+    assert service.stop() == 0
+    assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []
+
+
+async def test_clients_of_http2_count_as_connections_of_uvicorn(
+    start_service: ServiceStarter, database_url: str
+) -> None:
+    service = start_service(server="uvicorn", database_url=database_url, connections_max=2)
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(2):
+            caller = await stack.enter_async_context(wire(service.url))
+            await caller.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            # Its settings: it speaks.
+            assert await caller.reader.readexactly(9)
+        surplus = await stack.enter_async_context(wire(service.url))
+        assert (await surplus.ask(GOOD)).status == 503
+    async with contextlib.AsyncExitStack() as stack:
+        await _served(stack, service.url)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(
+    "request_bytes",
+    [post("IssueCoupon", b"{}"), head(b"GET", b"/healthz"), head(b"GET", b"/nothing")],
+    ids=["rpc", "probe", "nothing"],
+)
+async def test_a_caller_of_http_1_0_gets_an_answer_that_it_can_read(
+    shared_service: Service,
+    start_service: ServiceStarter,
+    database_url: str,
+    server: str,
+    request_bytes: bytes,
+) -> None:
+    is_shared = server == "uvicorn"
+    service = (
+        shared_service if is_shared else start_service(server=server, database_url=database_url)
+    )
+    async with wire(service.url) as caller:
+        await caller.send(request_bytes.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1))
+        async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+            answered = await caller.reader.read()
+    headers, _, body = answered.partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in headers.lower()
+    assert isinstance(json.loads(body), dict)

@@ -107,7 +107,9 @@ def test_pages_read_nothing_but_the_rpcs(open_service: Service, path: str) -> No
 def test_every_page_may_call_where_all_origins_are_named(
     start_service: ServiceStarter, shared_url: str
 ) -> None:
-    service = start_service("--workers", "1", database_url=shared_url, cors_origins="*")
+    service = start_service(
+        "--workers", "1", database_url=shared_url, cors_origins="*", insecure="true"
+    )
     answers = (
         preflight(service, OTHER_PAGE),
         httpx.post(service.url + ISSUE, json={}, headers={"origin": OTHER_PAGE}),

@@ -33,28 +33,42 @@ def test_on_this_machine_everything_is_open_and_the_first_lines_say_so(
 
 
 @pytest.mark.parametrize("place", ["environment", "file"])
-def test_a_variable_that_is_no_setting_is_told_of_with_the_one_it_may_have_meant(
-    database_url: str, tmp_path: Path, place: str
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("COUPON_POOLSIZE", "COUPON_POOL_SIZE"),
+        ("COUPON_ADMIN_TOKEN_HASH", "COUPON_ADMIN_TOKEN_HASHES"),
+        ("coupon_rate_limits", "COUPON_RATE_LIMIT"),
+    ],
+)
+def test_a_setting_that_is_misspelt_is_refused(
+    tmp_path: Path, place: str, command: str, misspelt: str, meant: str
 ) -> None:
-    names = {"COUPON_POOLSIZE": "COUPON_POOL_SIZE", "COUPON_NONSENSE_OF_NO_USE": None}
-    variables = dict.fromkeys(names, "7")
+    variables = {misspelt: "7"}
     if place == "file":
-        (tmp_path / ".env").write_text("".join(f"{name}=7\n" for name in names))
+        (tmp_path / ".env").write_text(f"{misspelt}=7\n")
         variables = {}
-    callers = {"COUPON_URL": "http://127.0.0.1:1", "COUPON_TOKEN": "x"}
     ended = subprocess.run(
-        [PROGRAM, "serve", "--port", "0", "--server", "pyvoy", "--host", EVERYWHERE],
-        env={**environment(database_url=database_url, log_format="json"), **variables, **callers},
+        [PROGRAM, command],
+        env={**environment(), **variables},
         cwd=tmp_path,
         check=False,
         capture_output=True,
         text=True,
         timeout=60,
     )
-    entries = [json.loads(line) for line in ended.stderr.splitlines() if line.startswith("{")]
-    told = {each["variable"]: each["nearest"] for each in entries if "variable" in each}
-    assert told == names
-    assert all(each["level"] == "warning" for each in entries if "variable" in each)
+    assert ended.returncode == 2
+    assert f"{misspelt} is no setting: is {meant} meant?" in ended.stderr
+
+
+def test_a_variable_that_somebody_else_may_mean_is_told_of_and_ignored(
+    start_service: ServiceStarter, database_url: str
+) -> None:
+    foreign = {"COUPON_SERVICE_HOST": "10.0.0.1", "COUPON_URL": "http://x", "COUPON_TOKEN": "x"}
+    service = start_service(database_url=database_url, variables=foreign)
+    (told,) = [entry for entry in service.log if entry["level"] == "warning"]
+    assert told["variable"] == "COUPON_SERVICE_HOST"
 
 
 def test_elsewhere_it_does_not_start_without_credentials(database_url: str) -> None:

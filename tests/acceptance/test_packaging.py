@@ -13,7 +13,7 @@ import pytest
 from support.databases import Databases
 from support.service import environment
 
-from coupon_service import settings
+from coupon_service import variables
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,6 +126,6 @@ def test_the_version_is_the_projects(unzipped: Path, tmp_path: Path) -> None:
     assert version in ended.stdout
 
 
-@pytest.mark.parametrize("variable", [variable for variable, _, _ in settings.described()])
+@pytest.mark.parametrize("variable", [variable for variable, _, _ in variables.described()])
 def test_the_readme_names_the_setting(variable: str) -> None:
     assert f"`{variable}`" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,11 +5,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
-from acceptance.conftest import create_campaign
 from conftest import ServiceStarter
 from connectrpc.errors import ConnectError
+from support.campaigns import insert
 from support.refusals import PROTOCOLS, Refusal, client, of_error
+from support.stored import stored
 from support.web_tokens import AUDIENCE, ISSUER, jwks, rsa_key
 
 from coupon_service.access.identities import Role
@@ -42,18 +44,10 @@ async def outcomes(*claims: Any) -> Counter[str]:  # noqa: ANN401 # coroutines
     return Counter("issued" if isinstance(each, str) else each.reason for each in answers)
 
 
-async def open_campaign(start: ServiceStarter, database_url: str) -> str:
-    """Create a campaign through a service without limits."""
-    service = start(database_url=database_url)
-    campaign_id = await create_campaign(service.url, limit=10_000)
-    service.stop()
-    return campaign_id
-
-
 async def test_racing_callers_of_one_address_get_exactly_what_is_allowed(
-    start_service: ServiceStarter, database_url: str
+    start_service: ServiceStarter, database_url: str, connection: asyncpg.Connection
 ) -> None:
-    campaign_id = await open_campaign(start_service, database_url)
+    campaign_id = await insert(connection)
     url = start_service(database_url=database_url, rate_limit=LIMIT).url
     racing = [claim(url, campaign_id, protocol=PROTOCOLS[n % 3]) for n in range(60)]
     assert await outcomes(*racing) == {"issued": 20, "OVERLOADED": 40}
@@ -62,29 +56,30 @@ async def test_racing_callers_of_one_address_get_exactly_what_is_allowed(
     assert await outcomes(forged) == {"OVERLOADED": 1}
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_a_refusal_says_that_nothing_was_issued_and_when_to_come_back(
-    start_service: ServiceStarter, database_url: str, protocol: str
+    start_service: ServiceStarter, database_url: str, connection: asyncpg.Connection
 ) -> None:
-    campaign_id = await open_campaign(start_service, database_url)
+    campaign_id = await insert(connection)
     url = start_service(database_url=database_url, rate_limit="1/hour").url
     await claim(url, campaign_id)
-    refused = await claim(url, campaign_id, protocol=protocol)
-    assert isinstance(refused, Refusal)
-    assert refused.summary == (
-        "unavailable",
-        "OVERLOADED",
-        "coupon.v1",
-        ("google.rpc.ErrorInfo", "google.rpc.RetryInfo"),
-    )
-    assert "nothing was issued" in refused.message
-    assert 0 < (refused.retry_seconds or 0) <= HOUR_SECONDS
+    for protocol in PROTOCOLS:
+        refused = await claim(url, campaign_id, protocol=protocol)
+        assert isinstance(refused, Refusal)
+        assert refused.summary == (
+            "unavailable",
+            "OVERLOADED",
+            "coupon.v1",
+            ("google.rpc.ErrorInfo", "google.rpc.RetryInfo"),
+        )
+        assert "nothing was issued" in refused.message
+        assert 0 < (refused.retry_seconds or 0) <= HOUR_SECONDS
+    assert (await stored(connection, campaign_id)).issued_count == 1
 
 
 async def test_behind_a_trusted_proxy_each_address_is_a_caller(
-    start_service: ServiceStarter, database_url: str
+    start_service: ServiceStarter, database_url: str, connection: asyncpg.Connection
 ) -> None:
-    campaign_id = await open_campaign(start_service, database_url)
+    campaign_id = await insert(connection)
     url = start_service(
         database_url=database_url, rate_limit=LIMIT, trusted_proxies="127.0.0.0/8"
     ).url
@@ -95,9 +90,9 @@ async def test_behind_a_trusted_proxy_each_address_is_a_caller(
 
 
 async def test_each_user_is_a_caller_and_anonymous_ones_are_by_address(
-    start_service: ServiceStarter, database_url: str
+    start_service: ServiceStarter, database_url: str, connection: asyncpg.Connection
 ) -> None:
-    campaign_id = await open_campaign(start_service, database_url)
+    campaign_id = await insert(connection)
     url = start_service(database_url=database_url, rate_limit=LIMIT, rate_limit_by="user_id").url
     racing = [claim(url, campaign_id, f"user {n % 2}", PROTOCOLS[n % 3]) for n in range(60)]
     assert await outcomes(*racing) == {"issued": 40, "OVERLOADED": 20}
@@ -112,11 +107,14 @@ async def test_each_user_is_a_caller_and_anonymous_ones_are_by_address(
 
 
 async def test_a_user_is_whom_its_token_says(
-    start_service: ServiceStarter, database_url: str, tmp_path: Path
+    start_service: ServiceStarter,
+    database_url: str,
+    connection: asyncpg.Connection,
+    tmp_path: Path,
 ) -> None:
     key, path = rsa_key("key"), tmp_path / "keys.json"
     path.write_bytes(jwks([key]))
-    campaign_id = await open_campaign(start_service, database_url)
+    campaign_id = await insert(connection)
     url = start_service(
         database_url=database_url,
         rate_limit=LIMIT,
@@ -131,9 +129,9 @@ async def test_a_user_is_whom_its_token_says(
 
 
 async def test_each_token_is_a_caller_and_wrong_ones_are_refused_as_such(
-    start_service: ServiceStarter, database_url: str
+    start_service: ServiceStarter, database_url: str, connection: asyncpg.Connection
 ) -> None:
-    campaign_id = await open_campaign(start_service, database_url)
+    campaign_id = await insert(connection)
     url = start_service(
         database_url=database_url,
         rate_limit=LIMIT,

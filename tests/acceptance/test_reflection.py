@@ -29,6 +29,7 @@ SERVICES = [
     "grpc.reflection.v1alpha.ServerReflection",
 ]
 VERSIONS = ["v1", "v1alpha"]
+H2C = ["--http2-prior-knowledge"]
 LIST = ServerReflectionRequest(list_services="").SerializeToString()
 STREAM = (b"content-type", b"application/connect+proto")
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -63,13 +64,17 @@ def test_googles_client_learns_the_schema(pyvoy_service: Service) -> None:
         database = ProtoReflectionDescriptorDatabase(channel)
         names = database.get_services()
         pool = DescriptorPool(database)
-        rpcs = [method.name for name in SERVICES for method in pool.FindServiceByName(name).methods]
+        services = [pool.FindServiceByName(name) for name in SERVICES]
+        rpcs = [(rpc.name, rpc.input_type.name) for each in services for rpc in each.methods]
+        request = services[0].methods_by_name["CreateCampaign"].input_type
     assert names == SERVICES
     assert rpcs == [
-        *("CreateCampaign", "GetCampaign", "IssueCoupon"),
-        *("Check", "Watch"),
-        *("ServerReflectionInfo", "ServerReflectionInfo"),
+        *((name, f"{name}Request") for name in ("CreateCampaign", "GetCampaign", "IssueCoupon")),
+        *((name, "HealthCheckRequest") for name in ("Check", "Watch")),
+        *[("ServerReflectionInfo", "ServerReflectionRequest")] * 2,
     ]
+    start_time = request.fields_by_name["start_time"]
+    assert start_time.message_type.full_name == "google.protobuf.Timestamp"
 
 
 def buf_curl(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -85,13 +90,20 @@ def buf_curl(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[s
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("protocol", ["connect", "grpc", "grpcweb"])
-@pytest.mark.parametrize("also", [[], ["--http2-prior-knowledge"]], ids=["", "h2c"])
+@pytest.mark.parametrize(
+    ("protocol", "also"),
+    [
+        ("connect", []),
+        ("connect", H2C),
+        ("grpc", H2C),  # it has no other way without TLS
+        ("grpcweb", []),
+        ("grpcweb", H2C),
+    ],
+    ids=["connect", "connect-h2c", "grpc-h2c", "grpcweb", "grpcweb-h2c"],
+)
 def test_buf_curl_needs_no_schema(
     pyvoy_service: Service, tmp_path: Path, version: str, protocol: str, also: list[str]
 ) -> None:
-    if protocol == "grpc" and not also:
-        also = ["--http2-prior-knowledge"]  # gRPC has no other way without TLS
     ended = buf_curl(
         tmp_path,
         *("--reflect", "--reflect-protocol", f"grpc-{version}", "--protocol", protocol, *also),
@@ -102,7 +114,7 @@ def test_buf_curl_needs_no_schema(
 
 
 def test_buf_curl_lists_the_services(pyvoy_service: Service, tmp_path: Path) -> None:
-    ended = buf_curl(tmp_path, "--http2-prior-knowledge", "--list-services", pyvoy_service.url)
+    ended = buf_curl(tmp_path, *H2C, "--list-services", pyvoy_service.url)
     assert (ended.returncode, ended.stdout.split()) == (0, SERVICES)
 
 

@@ -3,27 +3,20 @@
 import asyncio
 import signal
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import asyncpg
 import pytest
 from acceptance.conftest import create_campaign
 from conftest import ServiceStarter
 from connectrpc.errors import ConnectError
+from support.locks import row_locked, until_statements_wait
 from support.refusals import call
 from support.service import Service
 
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
 
 CLAIMS = 20
-
-
-async def until_a_claim_waits_for_the_row(connection: asyncpg.Connection) -> None:
-    async with asyncio.timeout(30):
-        while not await connection.fetchval(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        ):
-            await asyncio.sleep(0.01)
 
 
 async def is_refused(service: Service) -> bool:
@@ -64,12 +57,9 @@ async def test_calls_under_way_are_answered_and_stored_before_the_service_ends(
         "--workers", "1", database_url=database_url, queue_limit=CLAIMS - 1, server=server
     )
     campaign_id = await create_campaign(service.url)
-    async with connection.transaction():
-        await connection.execute(
-            "SELECT FROM campaign WHERE campaign_id = $1 FOR UPDATE", campaign_id
-        )
+    async with row_locked(connection, UUID(campaign_id)):
         claims = {asyncio.create_task(claim(service, campaign_id, "the first"))}
-        await until_a_claim_waits_for_the_row(connection)
+        await until_statements_wait(database_url)
         # One more than there is room for in the line: when it is refused, the line is full.
         racing = [
             asyncio.create_task(claim(service, campaign_id, f"user {number}"))

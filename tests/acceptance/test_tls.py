@@ -1,6 +1,8 @@
 """TLS on both servers, and what is said to those who speak something else."""
 
 import contextlib
+import os
+import signal
 import socket
 import ssl
 from collections.abc import Callable
@@ -13,7 +15,7 @@ import pytest
 import trustme
 from conftest import ServiceStarter
 from support.program import run_program
-from support.service import Service
+from support.service import Service, eventually
 
 from coupon_service.serving.http2_notice import MESSAGE
 
@@ -224,3 +226,28 @@ def test_a_handshake_that_does_not_go_on_is_given_up(
                 pass
     assert service.stop() == 0
     assert noise(service) == []
+
+
+@on_both
+def test_a_worker_that_cannot_be_replaced_leaves_the_others_alone(
+    start_service: ServiceStarter,
+    database_url: str,
+    files: dict[str, Path],
+    tmp_path: Path,
+    server: str,
+) -> None:
+    key = tmp_path / "key.pem"
+    key.write_bytes(files["key"].read_bytes())
+    names = ("--tls-cert", str(files["cert"]), "--tls-key", str(key))
+    service = start_service("--server", server, "--workers", "2", *names, database_url=database_url)
+    killed, other = service.worker_pids()
+    key.write_bytes(files["other_key"].read_bytes())
+    os.kill(killed, signal.SIGKILL)
+    deaths = "a worker died; starting another"
+    # The killed one, and two that could not take its place.
+    eventually(lambda: [entry["event"] for entry in service.log].count(deaths) >= 3)
+    assert other in service.worker_pids()
+    key.write_bytes(files["key"].read_bytes())
+    with httpx.Client(verify=ssl.create_default_context(cafile=files["authority"])) as client:
+        assert client.get(f"{service.url}/readyz").json() == {"status": "ready"}
+    assert service.stop() == 0

@@ -1,24 +1,24 @@
 """Credentials: tokens of both roles, JSON Web Tokens, and wrong ones of every kind."""
 
 import base64
-import json
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from jwt.algorithms import OKPAlgorithm
+from support.web_tokens import AUDIENCE, ISSUER, Key, edwards_key, jwks, spelled
 
 from coupon_service.access.identities import Role
 from coupon_service.access.tokens import new_token, token_hash
 
-AUDIENCE = "coupons"
-ISSUER = "https://accounts.example"
 KEY_ID = "key-1"
+# Longer than any run.
+VALID_SECONDS = 86_400
+# Whose tokens the keys make unless told otherwise.
 USER_ID = "alice"
-ALGORITHM = "EdDSA"
+# For clients that take long: one wrong token of each kind.
+FEW_WRONG = ("no token", "a stranger's token", "out of date")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,10 +38,9 @@ class Credentials:
 
 def issue_credentials(folder: Path) -> Credentials:
     """Make credentials anew; the key set is written into a folder."""
-    key = Ed25519PrivateKey.generate()
-    jwks = folder / "jwks.json"
-    public = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    jwks.write_text(json.dumps({"keys": [{**public, "kid": KEY_ID, "alg": ALGORITHM}]}))
+    key = edwards_key(KEY_ID)
+    path = folder / "jwks.json"
+    path.write_bytes(jwks([key]))
     admin, issuer = new_token(Role.ADMIN), new_token(Role.ISSUER)
     user = f"Bearer {_web_token(key)}"
     return Credentials(
@@ -51,7 +50,7 @@ def issue_credentials(folder: Path) -> Credentials:
         settings={
             "admin_token_hashes": token_hash(admin),
             "issuer_token_hashes": token_hash(issuer),
-            "jwt_jwks": jwks,
+            "jwt_jwks": path,
             "jwt_audience": AUDIENCE,
             "jwt_issuer": ISSUER,
         },
@@ -72,25 +71,22 @@ def _wrong_tokens(admin: str) -> dict[str, str]:
     }
 
 
-def _wrong_web_tokens(key: Ed25519PrivateKey) -> dict[str, str]:
-    hour = timedelta(hours=1)
+def _wrong_web_tokens(key: Key) -> dict[str, str]:
     wrong = {
-        "out of date": _web_token(key, exp=datetime.now(UTC) - hour),
+        "out of date": key.token(exp=1),
         "for another audience": _web_token(key, aud="others"),
         "of another issuer": _web_token(key, iss="https://elsewhere.example"),
-        "signed by a stranger": _web_token(Ed25519PrivateKey.generate()),
-        "signed by nobody": _web_token(None),
+        "signed by a stranger": _web_token(edwards_key(KEY_ID)),
+        "signed by nobody": _unsigned(_web_token(key)),
     }
     return {what: f"Bearer {token}" for what, token in wrong.items()}
 
 
-def _web_token(key: Ed25519PrivateKey | None, **instead: object) -> str:
-    claims = {
-        "sub": USER_ID,
-        "aud": AUDIENCE,
-        "iss": ISSUER,
-        "exp": datetime.now(UTC) + timedelta(hours=1),
-    }
-    algorithm = "none" if key is None else ALGORITHM
-    # Without a key, the library asks for an empty one.
-    return jwt.encode(claims | instead, key or "", algorithm=algorithm, headers={"kid": KEY_ID})
+def _web_token(key: Key, **instead: object) -> str:
+    return key.token(**{"exp": int(time.time()) + VALID_SECONDS, **instead})
+
+
+def _unsigned(token: str) -> str:
+    """Return a token that says the same and has no signature."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return spelled({"alg": "none", "kid": KEY_ID}, claims)

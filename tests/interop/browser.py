@@ -1,5 +1,6 @@
 """A real browser: Chromium without a window, on a page that makes calls across origins."""
 
+import itertools
 import json
 import os
 import queue
@@ -31,6 +32,7 @@ class Page:
         self.script = b""
         self.commands: queue.Queue[str] = queue.Queue()
         self.outcomes: queue.Queue[str] = queue.Queue()
+        self._numbers = itertools.count(1)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self._server.daemon_threads = True
         self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -48,8 +50,12 @@ class Page:
             self._server.server_close()
 
     def perform(self, command: dict[str, Any]) -> dict[str, Any]:
-        self.commands.put(json.dumps(command))
-        outcome: dict[str, Any] = json.loads(self.outcomes.get(timeout=ANSWERS_WITHIN_SECONDS))
+        number = next(self._numbers)
+        self.commands.put(json.dumps({**command, "number": number}))
+        outcome: dict[str, Any] = {}
+        # Of an earlier command that took too long, the outcome may come now.
+        while outcome.get("number") != number:
+            outcome = json.loads(self.outcomes.get(timeout=ANSWERS_WITHIN_SECONDS))
         return outcome
 
 

@@ -1,16 +1,15 @@
-"""Campaigns in every state, put into the database before the calls."""
+"""Campaigns in every state, put into the database before the calls, and what became of them."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
 
 import asyncpg
+from support.campaigns import LONG_AGO, insert
 from support.stored import Stored, stored
 
-from coupon_service.codes import random_codes
-
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 BIG = 100_000
 
 
@@ -48,56 +47,32 @@ async def prepare(database_url: str) -> Campaigns:
         await connection.close()
 
 
-async def insert(
-    connection: asyncpg.Connection,
-    *,
-    limit: int = 1_000_000,
-    issued: int = 0,
-    start_time: datetime = LONG_AGO,
-    end_time: datetime | None = None,
-    pause_time: datetime | None = None,
-) -> str:
-    """Insert a campaign and its issued coupons; return its id."""
-    campaign_id = uuid4()
-    await connection.execute(
-        "INSERT INTO campaign (campaign_id, name, coupon_limit, issued_count, start_time,"
-        " end_time, pause_time) VALUES ($1, 'interop', $2, $3, $4, $5, $6)",
-        *(campaign_id, limit, issued, start_time, end_time, pause_time),
-    )
-    await connection.copy_records_to_table(
-        "coupon",
-        records=_coupons(campaign_id, issued),
-        columns=("code", "campaign_id", "sequence", "issue_time"),
-    )
-    return str(campaign_id)
+class Storage:
+    """The services' database, for tests that are not coroutines."""
+
+    def __init__(self, runner: asyncio.Runner, connection: asyncpg.Connection) -> None:
+        self._runner = runner
+        self._connection = connection
+
+    def new_campaign(self, *, limit: int = 100, issued: int = 0) -> str:
+        """Put in another open campaign, for a test that changes it."""
+        return self._runner.run(insert(self._connection, limit=limit, issued=issued))
+
+    def read(self, campaign_id: str) -> Stored:
+        """Return a campaign's row and coupons."""
+        return self._runner.run(stored(self._connection, campaign_id))
 
 
-def _coupons(campaign_id: UUID, count: int) -> list[tuple[str, UUID, int, datetime]]:
-    codes = random_codes(count)
-    return [(code, campaign_id, number, LONG_AGO) for number, code in enumerate(codes, 1)]
-
-
-def new_campaign(database_url: str, *, limit: int = 100, issued: int = 0) -> str:
-    """Put another open campaign into a database, for a test that changes it."""
-
-    async def new() -> str:
-        connection = await asyncpg.connect(database_url)
+@contextmanager
+def opened_storage(database_url: str) -> Iterator[Storage]:
+    """Keep one connection to a database until this is left."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(_connect(database_url))
         try:
-            return await insert(connection, limit=limit, issued=issued)
+            yield Storage(runner, connection)
         finally:
-            await connection.close()
-
-    return asyncio.run(new())
+            runner.run(connection.close())
 
 
-def read_stored(database_url: str, campaign_id: str) -> Stored:
-    """Return a campaign's row and coupons."""
-
-    async def read() -> Stored:
-        connection = await asyncpg.connect(database_url)
-        try:
-            return await stored(connection, campaign_id)
-        finally:
-            await connection.close()
-
-    return asyncio.run(read())
+async def _connect(database_url: str) -> asyncpg.Connection:
+    return await asyncpg.connect(database_url)

@@ -39,9 +39,10 @@ COLUMNS_MEAN = {
     "issue": "IssueCoupon, and again for the same user",
     "health": "grpc.health.v1.Health/Check",
     "refusals": "every refusal with its code, reason and details",
-    "tokens": "what admins may do is refused without a token, and with each wrong one",
-    "gzip": "a compressed request",
-    "late": "a deadline that passes",
+    "tokens": "what admins may do is refused without a token, and with each wrong one; "
+    "from the command line with one of each kind",
+    "gzip": "a request that is seen to be compressed on its way",
+    "late": "a deadline that passes, as the client tells it",
     "100,000": "an answer with 100,000 codes",
     "field": "a field that the service does not know",
     "no rpc": "a method and a service that do not exist",

@@ -1,7 +1,8 @@
 """Every client, made when it is first asked for and kept for the run."""
 
 import asyncio
-from contextlib import ExitStack
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 
 from interop import connectrpc_clients, google_clients, javascript
 from interop.browser import Page, opened
-from interop.calls import Client
+from interop.calls import HEALTH, Call, Client
 from interop.command_line_clients import BufCurl, Curl
 from interop.lanes import Lane
 from interop.tomorrow import BIN, Tomorrow
@@ -42,16 +43,23 @@ class Clients:
     def get(self, lane: Lane) -> Client:
         """Return the client of a lane."""
         if lane not in self._made:
-            self._made[lane] = self._make(lane)
+            self._made[lane] = self.make(lane, self._urls[lane.server])
         return self._made[lane]
+
+    def make_all(self, lanes: Iterable[Lane]) -> None:
+        """Make the clients of lanes and a call with each, after which no call takes long."""
+        for lane in lanes:
+            # Without npm's registry some cannot be made; their own tests tell so.
+            with suppress(javascript.CannotInstall):
+                self.get(lane).call(Call(rpc="Check", service=HEALTH))
 
     @property
     def page_script(self) -> bytes:
         """The program of the browser's page."""
         return self._bundles().page.read_bytes()
 
-    def _make(self, lane: Lane) -> Client:
-        url = self._urls[lane.server]
+    def make(self, lane: Lane, url: str) -> Client:
+        """Return a new client of a lane that leads to some URL."""
         match lane.client:
             case "curl":
                 return Curl(url)

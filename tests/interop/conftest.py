@@ -11,8 +11,9 @@ from interop import cells
 from interop.access import Credentials, issue_credentials
 from interop.browser import Page
 from interop.calls import Call, Refused
-from interop.campaigns import Campaigns, prepare
+from interop.campaigns import Campaigns, Storage, opened_storage, prepare
 from interop.clients import Clients
+from interop.held import HELD_SECONDS_MAX
 from interop.lanes import SERVERS, Lane
 from interop.tomorrow import Tomorrow, write_tomorrow
 from support.databases import Databases
@@ -75,7 +76,9 @@ def services(
                     database_url=interop_database_url,
                     cors_origins=page.origin,
                     queue_limit=QUEUE_LIMIT,
-                    statement_seconds_max=60,  # for which it can be kept up
+                    # For which it can be kept up.
+                    statement_seconds_max=HELD_SECONDS_MAX,
+                    access_log=True,
                     **credentials.settings,
                 )
             )
@@ -86,6 +89,13 @@ def services(
 @pytest.fixture(scope="session")
 def campaigns(interop_database_url: str) -> Campaigns:
     return asyncio.run(prepare(interop_database_url))
+
+
+@pytest.fixture(scope="module")
+def storage(interop_database_url: str) -> Iterator[Storage]:
+    """The services' database; anew for each module, as some of them take it away."""
+    with opened_storage(interop_database_url) as storage:
+        yield storage
 
 
 @pytest.fixture(scope="session")

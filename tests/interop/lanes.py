@@ -18,19 +18,22 @@ CHROMIUM = next(
 
 ONLY_CONNECT_GETS = "only the Connect protocol has calls by HTTP GET"
 NEVER_COMPRESSES = "the client never compresses what it sends"
+NOT_HERE = "its program is not on this machine"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
     """A client; `ways` are the protocols and codecs that it speaks, `only` why no others.
 
-    `absent` says why it cannot be run at all, `lacks` for what it has no switch.
+    `is_program` tells whether each call starts it anew, `is_absent` whether it is not on
+    this machine, `lacks` for what it has no switch.
     """
 
     name: str
     ways: tuple[tuple[Protocol, Codec], ...]
     only: str = ""
-    absent: str = ""
+    is_program: bool = False
+    is_absent: bool = False
     needs_http2: bool = False
     lacks: dict[str, str] = field(default_factory=dict)
 
@@ -49,18 +52,21 @@ KINDS = {
             name="curl",
             ways=(("Connect", "JSON"),),
             only="what people type is JSON over Connect",
-            absent="" if CURL else "there is no curl on this machine",
+            is_program=True,
+            is_absent=not CURL,
         ),
         Kind(
             name="buf curl",
             ways=_BUF_WAYS,
             only="it takes and prints JSON, and sends binary in every protocol",
+            is_program=True,
             lacks=_BUF_LACKS,
         ),
         Kind(
             name="buf curl, reflection",
             ways=_BUF_WAYS,
             only="as buf curl",
+            is_program=True,
             needs_http2=True,
             lacks=_BUF_LACKS
             | dict.fromkeys(("field", "no rpc"), "the schema is the server's: it has nothing else"),
@@ -78,9 +84,9 @@ KINDS = {
         ),
         Kind(
             name="connect-web, Chromium",
-            absent="" if CHROMIUM else "there is no Chromium on this machine",
             ways=(*_CONNECT, _WEB),
             only="browsers show no trailers, in which gRPC sends the status",
+            is_absent=not CHROMIUM,
             lacks={"gzip": NEVER_COMPRESSES},
         ),
     )
@@ -123,8 +129,8 @@ class Lane:
 
     def cannot(self, column: str) -> str:
         """Return why the lane has no such cell; "" if it has."""
-        if absent := self.kind.absent:
-            return absent
+        if self.kind.is_absent:
+            return NOT_HERE
         if column == "get" and self.protocol != "Connect":
             return ONLY_CONNECT_GETS
         return self.kind.lacks.get(column, "")

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 from interop.cells import COLUMNS, COLUMNS_MEAN, PROPERTY
-from interop.lanes import KINDS, LANES, SERVERS, Lane
+from interop.lanes import KINDS, LANES, NOT_HERE, SERVERS, Lane
 
 FOLDER = Path(__file__).parent
 LABEL_WIDTH = 16
 WIDTH = 98
 MISSING_SHOWN = 20
+ABSENT = "-"
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Matrix:
         ]
 
     def reason(self, lane: Lane, column: str) -> str:
-        """Return why a cell cannot exist; "" if it should."""
+        """Return why there is no such cell; "" if there should be."""
         return self.reasons.get(lane.id, "") or lane.cannot(column)
 
     def mark(self, lane: Lane, column: str) -> str:
@@ -86,7 +87,8 @@ def lines(matrix: Matrix, *, is_whole: bool) -> Iterator[str]:
                 marks = [_mark(matrix, lane, column, notes) for column in COLUMNS]
                 yield f"  {lane.way:<{LABEL_WIDTH - 2}}{_columns(marks)}"
         yield ""
-    yield "✓ seen to work   ✗ failed   ? not run   a letter: it cannot exist, because"
+    yield f"✓ seen to work   ✗ failed   ? not run   {ABSENT} {NOT_HERE}"
+    yield "A letter: it cannot exist, because"
     for reason, letter in notes.items():
         yield from _wrapped(f"{letter}  ", reason)
     yield "Other protocols and codecs are not there, because"
@@ -99,6 +101,8 @@ def lines(matrix: Matrix, *, is_whole: bool) -> Iterator[str]:
 
 
 def _mark(matrix: Matrix, lane: Lane, column: str, notes: dict[str, str]) -> str:
+    if lane.kind.is_absent:
+        return ABSENT
     if reason := matrix.reason(lane, column):
         return notes.setdefault(reason, chr(ord("a") + len(notes)))
     return matrix.mark(lane, column)

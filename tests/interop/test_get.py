@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 from interop.access import Credentials
-from interop.campaigns import new_campaign, read_stored
+from interop.campaigns import Storage
 from interop.command_line_clients import run_curl
 from interop.lanes import CURL, SERVERS
 from support.service import Service
@@ -31,12 +31,12 @@ def test_no_cache_may_keep_a_campaign(
     *,
     services: dict[str, Service],
     credentials: Credentials,
-    interop_database_url: str,
+    storage: Storage,
     server: str,
     way: str,
     view: str,
 ) -> None:
-    campaign_id = new_campaign(interop_database_url, issued=2)
+    campaign_id = storage.new_campaign(issued=2)
     query = urlencode(queries(json.dumps({"campaignId": campaign_id, "view": view}))[way])
     status, printed = run_curl(
         f"{services[server].url}/coupon.v1.CouponService/GetCampaign?{query}",
@@ -45,7 +45,7 @@ def test_no_cache_may_keep_a_campaign(
     )
     head, _, body = printed.replace("\r\n", "\n").partition("\n\n")
     headers = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:])
-    codes = read_stored(interop_database_url, campaign_id).codes
+    codes = storage.read(campaign_id).codes
     assert status == 200
     assert (headers["content-type"], headers["cache-control"]) == ("application/json", "no-store")
     assert json.loads(body).get("couponCodes", []) == (codes if view.endswith("FULL") else [])
@@ -53,13 +53,13 @@ def test_no_cache_may_keep_a_campaign(
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_claim_by_get_is_refused_and_takes_nothing(
-    services: dict[str, Service], credentials: Credentials, interop_database_url: str, server: str
+    services: dict[str, Service], credentials: Credentials, storage: Storage, server: str
 ) -> None:
-    campaign_id = new_campaign(interop_database_url)
+    campaign_id = storage.new_campaign()
     query = urlencode(queries(json.dumps({"campaignId": campaign_id}))["plain"])
     status, _ = run_curl(
         f"{services[server].url}/coupon.v1.CouponService/IssueCoupon?{query}",
         f"authorization: {credentials.admin}",
     )
     assert status == 405
-    assert read_stored(interop_database_url, campaign_id).codes == []
+    assert storage.read(campaign_id).codes == []

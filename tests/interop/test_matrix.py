@@ -1,8 +1,10 @@
 """The matrix tells what ran, and misses what did not."""
 
+from dataclasses import replace
+
 import pytest
 from interop.cells import COLUMNS, PROPERTY, lanes_of
-from interop.lanes import LANES, NEVER_COMPRESSES, Lane
+from interop.lanes import KINDS, LANES, NEVER_COMPRESSES, NOT_HERE, Lane
 from interop.matrix import Matrix, lines
 
 OPEN = next(lane for lane in LANES if lane.client == "connect-web, Node")
@@ -69,3 +71,17 @@ def test_the_matrix_fits_a_hundred_columns_and_gives_its_reasons() -> None:
     assert max(map(len, printed)) <= 100
     assert any(NEVER_COMPRESSES in line for line in printed)
     assert sum(line.startswith("  Connect JSON") for line in printed) == 12
+
+
+def test_a_program_that_is_not_on_this_machine_is_not_one_that_cannot_exist(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(KINDS, "curl", replace(KINDS["curl"], is_absent=True))
+    matrix = Matrix()
+    assert not any(name.startswith("curl-") for name in matrix.missing())
+    printed = list(lines(matrix, is_whole=True))
+    row = printed[printed.index(" curl") + 1]
+    assert row.split() == ["Connect", "JSON", *["-"] * len(COLUMNS)]
+    assert [line for line in printed if NOT_HERE in line] == [
+        "✓ seen to work   ✗ failed   ? not run   - its program is not on this machine"
+    ]

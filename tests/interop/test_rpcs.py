@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from interop.calls import COUPONS, HEALTH
-from interop.campaigns import Campaigns, new_campaign, read_stored
+from interop.campaigns import Campaigns, Storage
 from interop.cells import cell
 from interop.conftest import Ask, AskRefused
 from interop.lanes import Lane
+from support.service import Service, eventually
 
 START_TIME = "2020-01-02T03:04:05.678901Z"
 END_TIME = "2099-01-01T00:00:00Z"
@@ -20,7 +21,7 @@ def instant(text: str) -> datetime:
 
 
 @cell("create")
-def test_a_campaign_is_created_as_asked(ask: Ask, lane: Lane, interop_database_url: str) -> None:
+def test_a_campaign_is_created_as_asked(ask: Ask, lane: Lane, storage: Storage) -> None:
     fields = {
         "name": f"선착순 {lane.id}",
         "couponLimit": 10_000_000,
@@ -32,7 +33,7 @@ def test_a_campaign_is_created_as_asked(ask: Ask, lane: Lane, interop_database_u
     campaign = ask("CreateCampaign", fields)["campaign"]
     again = ask("CreateCampaign", fields)["campaign"]
     after = datetime.now(UTC)
-    row = read_stored(interop_database_url, campaign["campaignId"])
+    row = storage.read(campaign["campaignId"])
     assert again == campaign
     assert (row.coupon_limit, row.issued_count) == (10_000_000, 0)
     assert before <= instant(campaign.pop("createTime")) <= after
@@ -50,7 +51,7 @@ def shown(campaign_id: str) -> dict[str, Any]:
     """Return what is the same each time of a campaign of 100 coupons of which 3 are issued."""
     return {
         "campaignId": campaign_id,
-        "name": "interop",
+        "name": "test",
         "couponLimit": 100,
         "issuedCount": 3,
         "startTime": "2020-01-01T00:00:00Z",
@@ -59,38 +60,45 @@ def shown(campaign_id: str) -> dict[str, Any]:
 
 
 @cell("full")
-def test_the_full_view_has_every_code_in_order(ask: Ask, interop_database_url: str) -> None:
-    campaign_id = new_campaign(interop_database_url, issued=3)
+def test_the_full_view_has_every_code_in_order(ask: Ask, storage: Storage) -> None:
+    campaign_id = storage.new_campaign(issued=3)
     answer = ask("GetCampaign", {"campaignId": campaign_id, "view": "CAMPAIGN_VIEW_FULL"})
     del answer["campaign"]["createTime"]
-    codes = read_stored(interop_database_url, campaign_id).codes
+    codes = storage.read(campaign_id).codes
     assert answer == {"campaign": shown(campaign_id), "couponCodes": codes}
 
 
 @cell("basic")
-def test_the_basic_view_has_no_codes(ask: Ask, interop_database_url: str) -> None:
-    campaign_id = new_campaign(interop_database_url, issued=3)
+def test_the_basic_view_has_no_codes(ask: Ask, storage: Storage) -> None:
+    campaign_id = storage.new_campaign(issued=3)
     answer = ask("GetCampaign", {"campaignId": campaign_id, "view": "CAMPAIGN_VIEW_BASIC"})
     del answer["campaign"]["createTime"]
     assert answer == {"campaign": shown(campaign_id)}
 
 
 @cell("get")
-def test_a_campaign_can_be_read_by_get(ask: Ask, interop_database_url: str) -> None:
-    campaign_id = new_campaign(interop_database_url, issued=3)
+def test_a_campaign_can_be_read_by_get(
+    ask: Ask, lane: Lane, storage: Storage, services: dict[str, Service]
+) -> None:
+    campaign_id = storage.new_campaign(issued=3)
+    log = services[lane.server].log
+    before = len(log)
     answer = ask("GetCampaign", {"campaignId": campaign_id}, get=True)
     del answer["campaign"]["createTime"]
-    codes = read_stored(interop_database_url, campaign_id).codes
+    codes = storage.read(campaign_id).codes
     assert answer == {"campaign": shown(campaign_id), "couponCodes": codes}
+    # What the client was told to do shows only here: a POST has the same answer.
+    got = {"event": "request", "method": "GET", "path": f"/{COUPONS}/GetCampaign", "status": 200}
+    eventually(lambda: any(got.items() <= entry.items() for entry in log[before:]))
 
 
 @cell("issue")
-def test_a_claim_gets_the_next_coupon(ask: Ask, interop_database_url: str) -> None:
-    campaign_id = new_campaign(interop_database_url, issued=3)
+def test_a_claim_gets_the_next_coupon(ask: Ask, storage: Storage) -> None:
+    campaign_id = storage.new_campaign(issued=3)
     before = datetime.now(UTC)
     answer = ask("IssueCoupon", {"campaignId": campaign_id, "userId": "앨리스"})
     after = datetime.now(UTC)
-    row = read_stored(interop_database_url, campaign_id)
+    row = storage.read(campaign_id)
     assert before <= instant(answer["coupon"].pop("issueTime")) <= after
     coupon = {"code": row.codes[3], "campaignId": campaign_id, "sequence": 4, "userId": "앨리스"}
     assert answer == {"coupon": coupon}
@@ -98,8 +106,8 @@ def test_a_claim_gets_the_next_coupon(ask: Ask, interop_database_url: str) -> No
 
 
 @cell("issue", "IssueCoupon again")
-def test_the_same_user_gets_the_same_coupon_again(ask: Ask, interop_database_url: str) -> None:
-    fields = {"campaignId": new_campaign(interop_database_url), "userId": "앨리스"}
+def test_the_same_user_gets_the_same_coupon_again(ask: Ask, storage: Storage) -> None:
+    fields = {"campaignId": storage.new_campaign(), "userId": "앨리스"}
     first, again = ask("IssueCoupon", fields), ask("IssueCoupon", fields)
     assert again == {**first, "alreadyIssued": True}
 

@@ -1,5 +1,6 @@
 """connect-web and connect-node, in whatever runs them."""
 
+import itertools
 import json
 import subprocess
 from collections.abc import Iterator
@@ -62,15 +63,20 @@ class Node:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
+        self._numbers = itertools.count(1)
 
     def perform(self, command: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
+        number = next(self._numbers)
+        self._process.stdin.write(json.dumps({**command, "number": number}) + "\n")
         self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        assert line, f"Node has ended with status {self._process.wait()}"
-        outcome: dict[str, Any] = json.loads(line)
+        outcome: dict[str, Any] = {}
+        # Of an earlier command that was given up, the outcome may come now.
+        while outcome.get("number") != number:
+            line = self._process.stdout.readline()
+            assert line, f"Node has ended with status {self._process.wait()}"
+            outcome = json.loads(line)
         return outcome
 
 

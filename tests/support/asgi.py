@@ -43,6 +43,7 @@ class Call:
             "path": f"/coupon.v1.CouponService/{self.rpc}",
             "root_path": "",
             "query_string": b"",
+            "http_version": "1.1",
             "headers": self.headers,
             "extensions": offer,
         }

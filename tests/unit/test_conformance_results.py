@@ -90,10 +90,31 @@ def test_cases_that_fail_again_stay_unexpected() -> None:
     assert result.unexpected == (Unexpected(case="a/b", said="oh"),)
 
 
-def test_the_servers_tracebacks_are_counted() -> None:
+@pytest.mark.parametrize("cases", [0, 1])
+def test_cases_that_were_not_tried_again_stay_as_they_were(cases: int) -> None:
+    first = results.parse(a_run(REPORT, exit_status=1), [CANCELED])
+    again = results.parse(a_run(f"Total cases: {cases}\n{cases} passed, 0 failed\n"), [CANCELED])
+
+    assert results.tried_again(first, again) == first
+    assert not first.is_good
+
+
+def test_the_servers_tracebacks_are_counted_and_make_a_run_bad() -> None:
     log = "Traceback (most recent call last):\n  boom\n" * 3
 
-    assert results.parse(a_run(GOOD_REPORT, log=log), []).tracebacks == 3
+    result = results.parse(a_run(GOOD_REPORT, log=log), [])
+
+    assert (result.tracebacks, result.is_good) == (3, False)
+
+
+def test_a_traceback_of_the_first_try_is_not_forgotten() -> None:
+    log = "Traceback (most recent call last):\n  boom\n"
+    first = results.parse(a_run(REPORT, log=log, exit_status=1), [CANCELED])
+    again = results.parse(a_run("Total cases: 2\n2 passed, 0 failed\n"), [CANCELED])
+
+    result = results.tried_again(first, again)
+
+    assert (result.unexpected, result.tracebacks, result.is_good) == ((), 1, False)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +148,14 @@ def test_a_pattern_without_a_cause_is_refused(tmp_path: Path) -> None:
     file.write_text("# Known.\n**/unary/canceled\n")
 
     with pytest.raises(ValueError, match=r"known\.txt:2: no comment says whose doing this is"):
+        known.read(file)
+
+
+def test_a_mistyped_cause_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "known.txt"
+    file.write_text("# choice: Because.\n**/unary/canceled\n# libary: Odd.\na/b\n")
+
+    with pytest.raises(ValueError, match=r"known\.txt:3: there is no cause of this name: libary"):
         known.read(file)
 
 

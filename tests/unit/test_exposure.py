@@ -134,3 +134,22 @@ def test_hashes_are_read_between_commas_in_either_case() -> None:
 @pytest.mark.parametrize("text", ["", "often", "0/second"])
 def test_a_rate_limit_that_says_nothing_is_refused(text: str) -> None:
     assert "such as 20/second" in refused(rate_limit=text)
+
+
+def test_pages_of_any_origin_are_not_let_in_without_tokens() -> None:
+    with pytest.raises(CannotServe, match="COUPON_CORS_ORIGINS"):
+        said(cors_origins="*")
+    assert said(cors_origins="*", insecure=True)
+    assert said(cors_origins="*", admin_token_hashes=HASH) == []
+    assert said(cors_origins="http://localhost:3000")
+
+
+def test_keys_that_come_unprotected_from_elsewhere_are_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("coupon_service.access.key_sets.read", lambda _source: {})
+    elsewhere, here = "http://192.0.2.1/keys", "http://127.0.0.1:1/keys"
+    (warning,) = said(jwt_jwks=elsewhere, **JWT)
+    assert warning[0] == "warning"
+    assert "forge" in warning[1]
+    assert said(jwt_jwks=here, **JWT) == said(jwt_jwks="https://192.0.2.1/keys", **JWT) == []

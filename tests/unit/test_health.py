@@ -9,8 +9,9 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
 from coupon_service.availability import Availability, State
+from coupon_service.errors import WatchersFull
 from coupon_service.gen.grpc.health.v1.health_pb import HealthCheckRequest, HealthCheckResponse
-from coupon_service.health import HealthRpcs
+from coupon_service.health import WATCHERS_MAX, HealthRpcs
 
 Status = HealthCheckResponse.ServingStatus
 KNOWN = ["", "coupon.v1.CouponService"]
@@ -103,3 +104,26 @@ async def test_a_thousand_watchers_leave_no_task_behind() -> None:
         watcher.cancel()
     await asyncio.wait(watching)
     assert asyncio.all_tasks() == before
+
+
+async def test_no_more_than_so_many_watch_and_who_leaves_makes_room() -> None:
+    class Lasting:
+        is_stopping = False
+
+        async def recent(self) -> State:
+            return State.READY
+
+        async def pause(self) -> None:
+            await asyncio.Event().wait()
+
+    health = rpcs(Lasting())
+    watching = [health.watch(HealthCheckRequest(), None) for _ in range(WATCHERS_MAX)]
+    for each in watching:
+        await anext(each)
+    with pytest.raises(WatchersFull):
+        await anext(health.watch(HealthCheckRequest(), None))
+    await watching.pop().aclose()  # type: ignore[attr-defined] # a generator
+    latecomer = health.watch(HealthCheckRequest(), None)
+    assert (await anext(latecomer)).status == Status.SERVING
+    for each in (*watching, latecomer):
+        await each.aclose()  # type: ignore[attr-defined] # as above

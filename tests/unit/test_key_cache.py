@@ -139,3 +139,23 @@ async def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
             break
         await asyncio.sleep(0.05)
     assert await cache.find("first", "RS256") is None
+
+
+async def test_a_key_at_hand_does_not_wait_for_one_that_somebody_made_up() -> None:
+    source = Source()
+    await source.cache.find("old", "RS256")
+    source.now = 10
+    going_on = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow_read(_source: str) -> KeySet:
+        asyncio.run_coroutine_threadsafe(going_on.wait(), loop).result()
+        return BEFORE
+
+    source.cache._read_keys = slow_read
+    waiting = asyncio.create_task(source.cache.find("made up", "RS256"))
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(source.cache.find("old", "RS256"), 5) is OLD
+    assert not waiting.done()
+    going_on.set()
+    assert await waiting is None

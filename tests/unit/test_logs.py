@@ -203,3 +203,14 @@ def run_on_terminal(script: str, **settings: object) -> str:
     finally:
         os.close(theirs)
         os.close(ours)
+
+
+@pytest.mark.parametrize("log_level", ["debug", "info"])
+def test_what_reads_headers_logs_none_of_them(log_level: str) -> None:
+    script = (
+        "from hpack import Decoder, Encoder\n"
+        "ours.warning('begun')\n"
+        "head = Encoder().encode([('authorization', 'Bearer hunter2')], huffman=False)\n"
+        "Decoder().decode(head)\n"
+    )
+    assert [each["event"] for each in records(script, log_level=log_level)] == ["begun"]

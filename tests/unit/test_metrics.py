@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -147,17 +150,22 @@ asyncio.run(run())
 """
 
 
-def start(folder: Path) -> "subprocess.Popen[str]":
-    process = subprocess.Popen(
+@contextmanager
+def started(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Have a process that has counted until this is left."""
+    with subprocess.Popen(
         [sys.executable, "-c", PROCESS],
         env=os.environ | {FOLDER_VARIABLE: str(folder)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "counted\n"
-    return process
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "counted\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def page_of(process: "subprocess.Popen[str]") -> dict[tuple[str, Labels], float]:
@@ -166,24 +174,21 @@ def page_of(process: "subprocess.Popen[str]") -> dict[tuple[str, Labels], float]
 
 
 def test_the_page_adds_up_what_every_process_has_counted(tmp_path: Path) -> None:
-    first, second = start(tmp_path), start(tmp_path)
-    try:
+    with started(tmp_path), started(tmp_path) as second:
         got = page_of(second)
-    finally:
-        first.communicate("")
     assert got["coupon_coupons_issued_total", ()] == 20
     assert got["coupon_rpc_duration_seconds_count", (("method", "IssueCoupon"),)] == 2
     assert got["coupon_claims_waiting", ()] == 6
-    assert got["coupon_build_info", (("version", "0.1.0"),)] == 1
+    assert got["coupon_build_info", (("version", version("coupon-service")),)] == 1
 
 
 def test_what_a_killed_process_counted_stays_and_what_waited_there_does_not(
     tmp_path: Path,
 ) -> None:
-    killed = start(tmp_path)
-    killed.kill()
-    killed.communicate()
-    got = page_of(start(tmp_path))
+    with started(tmp_path):
+        pass  # it is killed here
+    with started(tmp_path) as another:
+        got = page_of(another)
     assert (got["coupon_coupons_issued_total", ()], got["coupon_claims_waiting", ()]) == (20, 3)
 
 

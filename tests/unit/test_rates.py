@@ -53,7 +53,18 @@ def test_a_limit_is_a_number_of_calls_and_a_time(text: str, amount: int, seconds
 
 
 @pytest.mark.parametrize(
-    "text", ["", "20", "second", "20/fortnight", "0/second", "-1/second", "1/second;2/minute"]
+    "text",
+    [
+        "",
+        "20",
+        "second",
+        "20/fortnight",
+        "0/second",
+        "-1/second",
+        "1/second;2/minute",
+        "20/0 seconds",
+        "5 per 00 hour",
+    ],
 )
 def test_what_is_no_limit_or_more_than_one_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="such as 20/second"):

@@ -16,7 +16,7 @@ from support.asgi import Call
 from support.refusals import of_grpc_web, of_json
 from support.wire import GRPC_WEB, Answer
 
-from coupon_service import error_border
+from coupon_service import error_border, rpc_application
 from coupon_service.callers import never
 from coupon_service.codecs import codecs
 from coupon_service.domain import Claim, Issued, NewCampaign, Sighting
@@ -262,3 +262,44 @@ async def test_a_grpc_status_in_any_words_is_percent_encoded(slow: Slow) -> None
     assert (got.code, got.message, got.reason) == ("7", "안 돼요: 100%\r\n", "한글")
     encoded = "%EC%95%88%20%EB%8F%BC%EC%9A%94%3A%20100%25%0D%0A"
     assert f"grpc-message: {encoded}\r\n".encode() in body
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "speaks_json"),
+    [
+        (b"application/json", b"", True),
+        (b"Application/JSON; charset=utf-8", b"", True),
+        (b"application/grpc-web+json", b"", True),
+        (b"application/proto; x=json", b"", False),
+        (b"application/proto", b"", False),
+        (None, b"encoding=json&message=%7B%7D", True),
+        (None, b"encoding=proto&x=encoding=json", False),
+        (None, b"", False),
+    ],
+)
+def test_the_format_is_the_one_that_the_library_reads(
+    kind: bytes | None, query: bytes, *, speaks_json: bool
+) -> None:
+    scope = {"method": "GET" if kind is None else "POST", "query_string": query}
+    assert rpc_application._speaks_json(scope, kind or b"") is speaks_json
+
+
+async def test_of_two_content_types_the_first_decides_as_in_the_library(
+    application: CouponRpcApplication,
+) -> None:
+    both = [(b"content-type", b"application/grpc"), (b"content-type", b"application/json")]
+    call = Call("GetCampaign", CAMPAIGN, offers=False, headers=both)
+    await call.make(application)
+    headers = dict(call.sent[0]["headers"])
+    assert (call.status, headers[b"grpc-status"]) == (200, b"12")
+
+
+async def test_an_answer_over_grpc_web_may_not_be_kept_either(
+    application: CouponRpcApplication, slow: Slow
+) -> None:
+    slow.answer.set()
+    body = b"\0" + len(CAMPAIGN).to_bytes(4, "big") + CAMPAIGN
+    headers = [(b"content-type", b"application/grpc-web+json")]
+    call = Call("GetCampaign", body, offers=False, headers=headers)
+    await call.make(application)
+    assert NO_STORE in call.sent[0]["headers"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from coupon_service.settings import Settings, as_variables, described
+from coupon_service.settings import Settings
+from coupon_service.variables import as_variables, described
 
 VARIABLES = [
     "COUPON_DATABASE_URL",
@@ -304,3 +305,51 @@ def test_settings_cannot_be_changed() -> None:
     settings = Settings()
     with pytest.raises(ValidationError):
         settings.port = 1
+
+
+SECONDS = ("connect", "settle", "gate", "receive", "send")
+
+
+@pytest.mark.parametrize("name", SECONDS)
+@pytest.mark.parametrize("seconds", ["inf", "nan", "0", "-1", "86401"])
+def test_seconds_are_more_than_none_and_a_day_at_most(name: str, seconds: str) -> None:
+    field = f"{name}_seconds_max"
+    assert refused_fields(**{field: seconds}) == [(field,)]
+    assert getattr(Settings(**{field: "86400"}), field) == 86400  # type: ignore[arg-type]  # as a variable says it
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "https://shop.example.com", "http://localhost:3000", "http://[::1]:8080"]
+)
+def test_an_origin_is_what_browsers_send(origin: str) -> None:
+    assert Settings(cors_origins=origin).cors_origins == (origin,)  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://*.example.com",
+        "https://Shop.example.com",
+        "https://shop.example.com/",
+        "https://shop.example.com/path",
+        "https://shop.example.com:443",
+        "http://shop.example.com:80",
+        "https://user@shop.example.com",
+        "shop.example.com",
+        "ftp://shop.example.com",
+        "https://",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
+    assert refused_fields(cors_origins=origin) == [("cors_origins", 0)]
+
+
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "::ffff:10.0.0.0/104"])
+def test_a_proxy_that_is_everybody_or_never_matches_is_refused(network: str) -> None:
+    assert refused_fields(trusted_proxies=network)[0][:2] == ("trusted_proxies", 0)
+
+
+def test_a_limit_by_token_needs_tokens() -> None:
+    limit = {"rate_limit": "1/second", "rate_limit_by": "token"}
+    assert refused_fields(**limit) == [()]
+    assert Settings(**limit, admin_token_hashes="0" * 64).rate_limit_by == "token"  # type: ignore[arg-type]  # as above

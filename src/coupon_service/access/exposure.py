@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -26,6 +27,12 @@ def check(settings: Settings) -> None:
             "`coupon-service token create --role admin` and set its hash, or say --insecure"
         )
         raise CannotServe(msg)
+    elif not settings.insecure and "*" in settings.cors_origins:
+        msg = (
+            "COUPON_CORS_ORIGINS is * and no tokens are set: any page that somebody here opens "
+            "could then read every code; name the pages' origins, set tokens or say --insecure"
+        )
+        raise CannotServe(msg)
 
 
 def announce(settings: Settings) -> None:
@@ -33,7 +40,8 @@ def announce(settings: Settings) -> None:
     if settings.asks_for_credentials:
         return
     if is_loopback(settings.host):
-        log.info("open to every caller on this machine: no tokens are set")
+        pages = {"pages_of": settings.cors_origins} if settings.cors_origins else {}
+        log.info("open to every caller on this machine: no tokens are set", **pages)
     else:
         log.warning(
             "open to everybody who reaches this address, who may create campaigns and read "
@@ -59,6 +67,11 @@ def _check_keys(settings: Settings) -> None:
     source = settings.jwt_jwks
     if source is None:
         return
+    if source.startswith("http:") and not is_loopback(urlsplit(source).hostname or ""):
+        log.warning(
+            "the keys of JSON Web Tokens come over http: whoever is on the way can forge tokens",
+            source=source,
+        )
     try:
         key_sets.read(source)
     except key_sets.BadKeySet as exc:

@@ -48,23 +48,23 @@ class KeyCache:
         """Return a key, or None if there is none by that id for that algorithm.
 
         Waits for the source if the key is unknown or the keys are old, but with a key at
-        hand not for a source that failed the last time.
+        hand not for a source that failed the last time, nor because others wait for theirs.
         """
         name = (kid, algorithm)
-        is_known = name in self._keys
-        reading = self._begin_reading(is_known=is_known)
-        if reading is not None and not (is_known and self._failed):
-            # A caller that hangs up must not break off what others wait for.
-            await asyncio.shield(reading)
+        is_old = self._monotonic() - self._read_at >= self._seconds_max
+        if name not in self._keys or is_old:
+            reading = self._begin_reading()
+            if reading is not None and not (name in self._keys and self._failed):
+                # A caller that hangs up must not break off what others wait for.
+                await asyncio.shield(reading)
         return self._keys.get(name)
 
-    def _begin_reading(self, *, is_known: bool) -> "asyncio.Task[None] | None":
-        """Return the reading that is under way, or begin one if it is time."""
+    def _begin_reading(self) -> "asyncio.Task[None] | None":
+        """Return the reading that is under way, or begin one if the last was long enough ago."""
         if self._reading is not None:
             return self._reading
         now = self._monotonic()
-        is_old = now - self._read_at >= self._seconds_max
-        if (is_known and not is_old) or now - self._tried_at < self._pause_seconds:
+        if now - self._tried_at < self._pause_seconds:
             return None
         self._tried_at = now
         self._reading = asyncio.create_task(self._read())

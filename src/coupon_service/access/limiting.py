@@ -5,6 +5,7 @@ from typing import Any
 
 from connectrpc.request import RequestContext
 
+from coupon_service import parsing
 from coupon_service.access import identities
 from coupon_service.access.addresses import Network, origin
 from coupon_service.access.rates import CallCounts
@@ -31,8 +32,11 @@ class Callers:
         return f"{identity.role} {identity.key}" if identity else self.by_address(ctx)
 
     def by_user_id(self, user_id: str, ctx: Context) -> str:
-        """Return whom a claim is for; for an anonymous one, its address."""
-        return f"user {user_id}" if user_id else self.by_address(ctx)
+        """Return whom a claim is for; for an anonymous one, or no valid user, its address.
+
+        What is remembered of callers is therefore never longer than a user_id may be.
+        """
+        return f"user {user_id}" if parsing.is_user_id(user_id) else self.by_address(ctx)
 
 
 class CallLimit:

@@ -1,5 +1,6 @@
 """How often a caller may call."""
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from coupon_service.errors import RateLimited
 # About 40 MB in each process.
 CALLERS_MAX = 100_000
 
+# The library takes 20/0 seconds for 20/second.
+_NO_TIME = re.compile(r"(/|per)\s*0+\s*[a-z]", re.IGNORECASE)
+
 
 def rate_limit(text: str) -> limits.RateLimitItem:
     """Return what a text such as 20/second says.
@@ -24,7 +28,7 @@ def rate_limit(text: str) -> limits.RateLimitItem:
         (limit,) = limits.parse_many(text)
     except ValueError:
         limit = None
-    if limit is None or limit.amount < 1:
+    if limit is None or limit.amount < 1 or _NO_TIME.search(text):
         raise ValueError("it must be a number of calls and a time, such as 20/second or 600/minute")
     return limit
 

@@ -14,16 +14,22 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.05
 
 
-def announce(settings: Settings, address: tuple[str, int]) -> None:
-    """Ask the service itself until it is ready, from a thread of its own."""
+def announce(settings: Settings, address: tuple[str, int]) -> threading.Event:
+    """Ask the service itself until it is ready, from a thread of its own.
+
+    Returns what is set from then on.
+    """
     host, port = address
     scheme = "http" if settings.tls_cert is None else "https"
     url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     database = f"embedded in {settings.data_dir}" if settings.database_url is None else "external"
 
+    is_ready = threading.Event()
+
     def watch() -> None:
         while not _is_ready(scheme, host, port):
             time.sleep(POLL_SECONDS)
+        is_ready.set()
         log.info(
             "ready",
             url=url,
@@ -34,6 +40,7 @@ def announce(settings: Settings, address: tuple[str, int]) -> None:
         )
 
     threading.Thread(target=watch, name="announce", daemon=True).start()
+    return is_ready
 
 
 def _is_ready(scheme: str, host: str, port: int) -> bool:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self
 
+from coupon_service.http_replies import JSON_HEADERS
 from coupon_service.serving import wire_refusals
 from coupon_service.settings import Settings
 
@@ -47,7 +48,7 @@ class Limits:
         """Answer whatever comes on one connection too many, and close it."""
         status, body = wire_refusals.overloaded()
         headers = [
-            (b"content-type", b"application/json"),
+            *JSON_HEADERS,
             (b"content-length", str(len(body)).encode()),
             (b"connection", b"close"),
         ]

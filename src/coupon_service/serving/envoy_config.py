@@ -1,6 +1,7 @@
 """Envoy's configuration for one worker, from the service's settings."""
 
 import math
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 from pyvoy import PyvoyServer
 
 from coupon_service.serving import envoy_replies
+from coupon_service.serving.listening import SEND_BUFFER_BYTES
 from coupon_service.serving.wire_refusals import HEADERS_MAX
 from coupon_service.settings import Settings
 
 Config = dict[str, Any]
 
 APPLICATION = "coupon_service.serving.pyvoy_app:application"
+WATCH = "/grpc.health.v1.Health/Watch"
 STREAMS_MAX = 256
 # What one stream, and one connection, may send ahead of the application's reading.
 STREAM_BYTES_AHEAD = 65_536
@@ -55,6 +58,7 @@ def envoy_config(settings: Settings, *, host: str, port: int, admin_path: Path) 
         context["tls_params"] = {"tls_minimum_protocol_version": "TLSv1_2"}
     http = chain["filters"][-1]["typed_config"]
     http |= _http(settings)
+    http["route_config"] |= _endless_watches()
     http["http_filters"].insert(0, _texts_only())
     return made
 
@@ -91,11 +95,23 @@ def _overload_manager(settings: Settings) -> Config:
 
 
 def _listener(settings: Settings) -> Config:
-    """Wait for the first bytes of a connection no longer than for those of a request."""
+    """Return how connections are taken and how long their first bytes are waited for.
+
+    Those may take no longer than a request.
+    """
     kind = "http_inspector" if settings.tls_cert is None else "tls_inspector"
     name = "".join(word.capitalize() for word in kind.split("_"))
     return {
         "enable_reuse_port": True,
+        "socket_options": [
+            {
+                "description": "what is kept of answers that callers have not taken",
+                "level": socket.SOL_SOCKET,
+                "name": socket.SO_SNDBUF,
+                "int_value": SEND_BUFFER_BYTES,
+                "state": "STATE_LISTENING",
+            }
+        ],
         "listener_filters_timeout": _seconds(settings.receive_seconds_max),
         "listener_filters": [
             {
@@ -114,8 +130,8 @@ def _http(settings: Settings) -> Config:
         "request_timeout": receive,
         # Between the notice that an idle connection of HTTP/2 ends, and its end.
         "drain_timeout": _seconds(DRAIN_SECONDS),
-        # A watcher may have nothing to tell for hours.
-        "stream_idle_timeout": "0s",
+        # An answer that is not all in Envoy yet counts as idle while its caller gives no room.
+        "stream_idle_timeout": _seconds(settings.send_seconds_max + _answer_seconds(settings)),
         "stream_flush_timeout": _seconds(settings.send_seconds_max),
         "common_http_protocol_options": {
             "idle_timeout": _seconds(settings.keep_alive_seconds),
@@ -142,6 +158,23 @@ def _http(settings: Settings) -> Config:
             settings, for_people=is_for_people(settings.log_format)
         ),
     }
+
+
+def _answer_seconds(settings: Settings) -> float:
+    """Return how long a call may wait for its answer to begin."""
+    return (
+        settings.connect_seconds_max + settings.statement_seconds_max + settings.settle_seconds_max
+    )
+
+
+def _endless_watches() -> Config:
+    """Return routes on which a stream is never idle: watchers are told nothing for hours.
+
+    Nothing is routed, as the application is in Envoy itself; so the cluster is none.
+    """
+    route = {"match": {"path": WATCH}, "route": {"cluster": "none", "idle_timeout": "0s"}}
+    host = {"name": "every host", "domains": ["*"], "routes": [route]}
+    return {"virtual_hosts": [host], "validate_clusters": False}
 
 
 def _texts_only() -> Config:

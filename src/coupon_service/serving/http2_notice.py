@@ -5,6 +5,7 @@ It is told in HTTP/2, so that a person reads a sentence and not a protocol error
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from urllib.parse import quote
 
 from h2.config import H2Configuration
@@ -30,9 +31,16 @@ HTTP_VERSION_NOT_SUPPORTED = "505"
 class Http2Notice(asyncio.Protocol):
     """Answers the requests on one connection of HTTP/2 with what to do instead, and closes it."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_end: Callable[[], None],
+    ) -> None:
         self._transport = transport
         self._loop = loop
+        self._on_end = on_end
         self._bytes_left = BYTES_MAX
         self._is_done = False
         self._unended: set[int] = set()
@@ -40,6 +48,10 @@ class Http2Notice(asyncio.Protocol):
         self._http2.initiate_connection()
         self._http2.receive_data(PREFACE)
         loop.call_later(SECONDS_MAX, transport.abort)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Tell whoever counts connections."""
+        self._on_end()
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived, answer the requests in it, and close once they came whole."""

@@ -9,7 +9,11 @@ import re
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from coupon_service.callers import EXTENSION, IS_LOST
 from coupon_service.serving.connection_limits import Limits
@@ -36,6 +40,7 @@ class CouponHttpProtocol(HttpToolsProtocol):
     _measures_heads = False
     _head_is_too_large = False
     _refused = False
+    _answering: RequestResponseCycle | None = None
     _has_begun = False
     # A request is due from the first moment of a connection on.
     _is_receiving = True
@@ -57,11 +62,19 @@ class CouponHttpProtocol(HttpToolsProtocol):
         elif surplus > 0:
             self.app = self._limits.answer_overloaded
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered: of several, uvicorn tells the last to come."""
+        self._let_all_go()
+        super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 # as uvicorn has it
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def data_received(self, data: bytes) -> None:
         """Take what arrived, without offers of an upgrade in the head."""
         if self._refused:
             return
-        self._unset_keepalive_if_required()
         if b"pgrade:" in data or b"PGRADE:" in data:
             head, end, rest = data.partition(_HEAD_END)
             data = _UPGRADE_HEADER.sub(b"\r\nx-offer:", head) + end + rest
@@ -78,7 +91,11 @@ class CouponHttpProtocol(HttpToolsProtocol):
             self._count_head(len(data))
 
     def on_message_begin(self) -> None:
-        """Start to count: a head begins."""
+        """Start to count: a head begins, and the connection is not idle any more.
+
+        What comes before it, blank lines that the parser skips, is no request.
+        """
+        self._unset_keepalive_if_required()
         self._head_bytes = 0
         self._head_is_open = self._is_receiving = self._has_begun = True
         super().on_message_begin()
@@ -117,12 +134,7 @@ class CouponHttpProtocol(HttpToolsProtocol):
         self._ticks_sending = self._ticks_sending + 1 if is_stuck else 0
         self._bytes_unsent = unsent
         if self._ticks_sending > self._limits.send_ticks_max:
-            self.transport.abort()
-
-    def _give_up_receiving(self) -> None:
-        if self._has_begun and not self._refused:
-            self._refuse(*self._limits.too_slow)
-        else:
+            self._let_all_go()
             self.transport.abort()
 
     def _require_small_head(self) -> None:
@@ -151,9 +163,10 @@ class CouponHttpProtocol(HttpToolsProtocol):
         from coupon_service.serving.http2_notice import Http2Notice, after_preface  # noqa: PLC0415
 
         self._refused = True
-        self._head_is_open = False
-        self.connections.discard(self)
-        notice = Http2Notice(self.transport, self.loop)
+        self._is_receiving = self._head_is_open = False
+        notice = Http2Notice(
+            self.transport, self.loop, on_end=lambda: self.connections.discard(self)
+        )
         self.transport.set_protocol(notice)
         notice.data_received(after_preface(data))
 
@@ -166,20 +179,51 @@ class CouponHttpProtocol(HttpToolsProtocol):
             # It is not cut; the connection ends after it.
             self.shutdown()
             return
-        if self.cycle is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        self._let_handler_go()
         self.transport.write(
-            STATUS_LINE[status] + b"content-type: application/json\r\n"
+            STATUS_LINE[status] + b"content-type: application/json\r\ncache-control: no-store\r\n"
             b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(body), body)
         )
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(REFUSED_SECONDS_MAX, self.transport.abort)
 
+    def _give_up_receiving(self) -> None:
+        if self._is_answered_already():
+            # Nothing more can be said of this stream, whose handler waits for the rest.
+            self._refused = True
+            self._is_receiving = False
+            self._let_handler_go()
+            self.loop.call_later(REFUSED_SECONDS_MAX, self.transport.abort)
+        elif self._has_begun and not self._refused:
+            self._refuse(*self._limits.too_slow)
+        else:
+            self.transport.abort()
+
+    def _let_all_go(self) -> None:
+        """Tell whoever is answering that nobody is there, and begin with no further request."""
+        self.pipeline.clear()
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+
+    def _let_handler_go(self) -> None:
+        """Tell whoever handles the request that no more of it will come."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+    def _is_answered_already(self) -> bool:
+        """Tell whether the answer to the request that is still arriving has begun."""
+        return self._is_of_this_request() and self.cycle.response_started
+
+    def _is_of_this_request(self) -> bool:
+        """Tell whether what is being answered is the request that is still arriving."""
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        return is_answering and self._is_receiving and not self._head_is_open and not self.pipeline
+
     def _owes_another_answer(self) -> bool:
         """Tell whether an answer is to come, or on its way, that a refusal must not cut."""
         if self.cycle is None or self.cycle.response_complete:
             return False
-        is_of_this_request = self._is_receiving and not self._head_is_open and not self.pipeline
-        return self.cycle.response_started or not is_of_this_request
+        return self.cycle.response_started or not self._is_of_this_request()

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from coupon_service.failures import CannotServe
 
 LISTEN_BACKLOG = 4096
+# What the system keeps of answers that a caller has not taken. It would keep megabytes
+# for each of thousands of callers, and tell of room only when a third of it is free again,
+# so that a slow reader looks like none.
+SEND_BUFFER_BYTES = 262_144
 
 
 @contextlib.contextmanager
@@ -22,6 +26,8 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server(address, family=family, backlog=LISTEN_BACKLOG)
     with listener:
         listener.set_inheritable(True)
+        # Connections have it from the listener.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         yield listener
 
 

@@ -5,13 +5,13 @@ import contextlib
 import os
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import asyncpg
 import structlog
 
-from coupon_service import logs, schema
+from coupon_service import logs, schema, variables
 from coupon_service.access import exposure
 from coupon_service.embedded import EmbeddedPostgres
 from coupon_service.failures import CannotServe
@@ -19,7 +19,7 @@ from coupon_service.metering.metrics_folder import metrics_folder
 from coupon_service.schema import SchemaState
 from coupon_service.serving import announcing, listening, tls
 from coupon_service.serving.supervisor import Supervisor, Workers, WorkersFailed
-from coupon_service.settings import Settings, as_variables, unknown_variables
+from coupon_service.settings import Settings
 
 __all__ = ["APPLICATION", "CannotServe", "serve"]
 
@@ -39,7 +39,8 @@ def serve(settings: Settings, application: str = APPLICATION) -> None:
         CannotServe, EmbeddedPostgresError: it could not start.
     """
     logs.configure(settings)
-    _warn_of_unknown_settings()
+    for variable, _ in variables.unknown():
+        log.warning("this variable is no setting: ignored", variable=variable)
     _raise_open_files_limit()
     for number in (signal.SIGTERM, signal.SIGINT):
         # Until the workers run, and have their supervisor to stop them.
@@ -53,21 +54,18 @@ def serve(settings: Settings, application: str = APPLICATION) -> None:
         exposure.announce(settings)
         stack.enter_context(metrics_folder(wanted=settings.metrics))
         _export(settings, database_url)
-        announcing.announce(settings, kind.address)
-        _run(settings, kind)
+        is_ready = announcing.announce(settings, kind.address)
+        _run(settings, kind, has_served=is_ready.is_set)
         # It is stopping already; a second signal must not break that off.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
     log.info("stopped")
 
 
-def _warn_of_unknown_settings() -> None:
-    for variable, nearest in unknown_variables():
-        log.warning("no setting has this name: ignored", variable=variable, nearest=nearest)
-
-
 def _leave(_number: int, _frame: FrameType | None) -> None:
     """Unwind, so that a database that is starting is stopped, and exit with status 0."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # a second one must not break that off
     raise SystemExit(0)
 
 
@@ -157,12 +155,15 @@ async def _look_at(database_url: str) -> SchemaState:
 
 def _export(settings: Settings, database_url: str) -> None:
     """Hand the settings to the workers, which read them from the environment."""
-    os.environ.update(as_variables(settings, database_url=database_url))
+    os.environ.update(variables.as_variables(settings, database_url=database_url))
 
 
-def _run(settings: Settings, kind: Workers) -> None:
+def _run(settings: Settings, kind: Workers, *, has_served: Callable[[], bool]) -> None:
     supervisor = Supervisor(
-        kind, count=settings.workers, stop_seconds_max=settings.shutdown_seconds_max
+        kind,
+        count=settings.workers,
+        stop_seconds_max=settings.shutdown_seconds_max,
+        has_served=has_served,
     )
     try:
         supervisor.run()

@@ -65,11 +65,21 @@ class Workers(Protocol):
 class Supervisor:
     """Runs `count` workers of a kind.
 
-    `stop_seconds_max` is how long the requests under way are given when it stops.
+    `stop_seconds_max` is how long the requests under way are given when it stops;
+    `has_served` tells whether any worker has ever answered: then one that cannot start is
+    no reason to stop the others.
     """
 
-    def __init__(self, kind: Workers, *, count: int, stop_seconds_max: float) -> None:
+    def __init__(
+        self,
+        kind: Workers,
+        *,
+        count: int,
+        stop_seconds_max: float,
+        has_served: Callable[[], bool],
+    ) -> None:
         self._kind = kind
+        self._has_served = has_served
         self._count = count
         self._stop_seconds_max = stop_seconds_max
         self._workers: list[Worker] = []
@@ -78,7 +88,7 @@ class Supervisor:
         """Keep the workers running until SIGTERM or SIGINT, then let them finish.
 
         Raises:
-            WorkersFailed: one could not start, so all were stopped.
+            WorkersFailed: one could not start, and none has served yet, so all were stopped.
         """
         with _told_to_stop() as told:
             try:
@@ -96,7 +106,8 @@ class Supervisor:
         for place, worker in enumerate(self._workers):
             if worker.process.is_alive():
                 continue
-            if worker.process.exitcode in self._kind.startup_failures:
+            is_failure = worker.process.exitcode in self._kind.startup_failures
+            if is_failure and not self._has_served():
                 raise WorkersFailed
             log.warning(
                 "a worker died; starting another",

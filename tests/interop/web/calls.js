@@ -16,17 +16,19 @@ const DETAILS = [ErrorInfoSchema, BadRequestSchema, RetryInfoSchema];
 
 // Returns what answers commands, given what makes a transport from a command's
 // `transport`. Transports are kept, so that calls share connections as in an application.
+// An outcome has its command's number, so that a late one is not taken for another's.
 export function performer(makeTransport) {
   const transports = new Map();
   return async function perform(command) {
+    const { number } = command;
     const key = JSON.stringify(command.transport);
     if (!transports.has(key)) {
       transports.set(key, makeTransport(command.transport));
     }
     try {
-      return { answer: await call(transports.get(key), command) };
+      return { number, answer: await call(transports.get(key), command) };
     } catch (error) {
-      return { error: described(error) };
+      return { number, error: described(error) };
     }
   };
 }
