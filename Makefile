@@ -42,7 +42,11 @@ run: $(STAMP) ## set up what is missing, then run the service on http://127.0.0.
 
 .PHONY: test
 test: check ## set up what is missing, then run every check and test
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST) $(PYTEST_ARGS)
+
+# Most of a test is waiting, so there are more processes than processors; what takes longest
+# begins first, so that none of them is left over.
+LONGEST_FIRST = tests/attack tests/proof tests/interop tests
 
 .PHONY: check
 check: $(STAMP) ## lint, formatting, types, the contract's lint, generated code fresh, no secrets committed

@@ -8,12 +8,16 @@ import time
 from pathlib import Path
 
 POLL_SECONDS = 0.05
+# Where connections are still open, a request may be on its way to Envoy, or not be read yet:
+# only when none has come for so long is it ended.
+QUIET_SECONDS = 0.5
 COMMAND_SECONDS_MAX = 5
 # Requests that are not answered yet, and answers that are not on their way yet.
 UNDER_WAY = (
     "http.ingress_http.downstream_rq_active",
     "http.ingress_http.downstream_cx_tx_bytes_buffered",
 )
+CONNECTIONS = "http.ingress_http.downstream_cx_active"
 
 
 def drain(admin_path: str, *, seconds_max: float) -> None:
@@ -26,7 +30,13 @@ def drain(admin_path: str, *, seconds_max: float) -> None:
     # Answers from now on tell their callers not to use the connection again.
     _command(admin_path, "POST", "/healthcheck/fail")
     _command(admin_path, "POST", "/drain_listeners")
-    while _under_way(admin_path) and time.monotonic() < give_up_at:
+    quiet_since = time.monotonic()
+    while (now := time.monotonic()) < give_up_at:
+        figures = _figures(admin_path)
+        if any(figures.get(name) for name in UNDER_WAY):
+            quiet_since = now
+        elif not figures.get(CONNECTIONS) or now - quiet_since >= QUIET_SECONDS:
+            return
         time.sleep(POLL_SECONDS)
 
 
@@ -38,16 +48,10 @@ def remove(admin_path: str) -> None:
         path.parent.rmdir()
 
 
-def _under_way(admin_path: str) -> int:
-    listed = json.loads(
-        _command(
-            admin_path,
-            "GET",
-            "/stats?format=json&filter=downstream_(rq_active|cx_tx_bytes_buffered)$",
-        )
-    )
-    found = {each["name"]: each["value"] for each in listed["stats"] if "name" in each}
-    return sum(found.get(name, 0) for name in UNDER_WAY)
+def _figures(admin_path: str) -> dict[str, int]:
+    wanted = "/stats?format=json&filter=downstream_(rq_active|cx_active|cx_tx_bytes_buffered)$"
+    listed = json.loads(_command(admin_path, "GET", wanted))
+    return {each["name"]: each["value"] for each in listed["stats"] if "name" in each}
 
 
 def _command(admin_path: str, method: str, target: str) -> bytes:
