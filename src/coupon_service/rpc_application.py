@@ -1,5 +1,6 @@
 """connectrpc's applications, fitted to what the RPCs need to know and to be spared."""
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -115,4 +116,10 @@ def _speaks_json(scope: heads.Scope, kind: bytes) -> bool:
     if scope["method"] == "GET":
         query = parse_qs(scope["query_string"].decode("latin-1"), encoding="latin-1")
         return "json" in query.get("encoding", [])[:1]
+    return _is_json(kind)
+
+
+# Nearly every request has one of a few.
+@lru_cache(maxsize=64)
+def _is_json(kind: bytes) -> bool:
     return kind.partition(b";")[0].strip().lower().endswith(b"json")
