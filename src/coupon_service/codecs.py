@@ -1,5 +1,6 @@
 """The wire formats: connectrpc's own codecs, with a limit on nesting and room for long answers."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
@@ -8,7 +9,7 @@ from functools import cache
 from typing import Any, cast
 
 from connectrpc.codec import Codec, proto_binary_codec, proto_json_codec
-from protobuf import DescField, DescFieldValueEnum
+from protobuf import DescField, DescFieldValueEnum, DescFieldValueMessage
 
 from coupon_service.gen.coupon.v1.coupon_pb import GetCampaignResponse
 
@@ -56,10 +57,38 @@ class OurJsonCodec(OurCodec):
         if data.count(b"[") + data.count(b"{") > OPENING_BRACKETS_MAX:
             msg = "it has too many brackets"
             raise ValueError(msg)
-        message = self._codec.decode(data, message_class)
+        try:
+            message = self._codec.decode(data, message_class)
+        except (TypeError, ValueError) as exc:
+            raise ValueError(f"{exc}{self._place_of_bad_message(data, message_class)}") from exc
         if enum_fields := _enum_fields(message_class):  # type: ignore[arg-type] # classes are hashable
             _require_known_values(enum_fields, data)
         return message
+
+    def _place_of_bad_message(self, data: bytes | bytearray, message_class: type[Any]) -> str:
+        """Say which field holds a message, like a time, that cannot be read.
+
+        Of these the library does not say it, so each is tried alone.
+        """
+        with contextlib.suppress(RecursionError, ValueError):  # no JSON, or too deep
+            values = json.loads(data)
+            for field in _message_fields(message_class) if isinstance(values, dict) else ():
+                for key in {field.name, field.json_name} & values.keys():
+                    if not self._is_readable({key: values[key]}, message_class):
+                        return f", for field {field.parent.type_name}.{field.name}"
+        return ""
+
+    def _is_readable(self, values: dict[str, object], message_class: type[Any]) -> bool:
+        try:
+            self._codec.decode(json.dumps(values).encode(), message_class)
+        except (RecursionError, TypeError, ValueError):
+            return False
+        return True
+
+
+def _message_fields(message_class: type[Any]) -> list[DescField]:
+    fields = message_class.desc().fields
+    return [field for field in fields if isinstance(field.value, DescFieldValueMessage)]
 
 
 @cache

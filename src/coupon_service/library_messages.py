@@ -6,6 +6,7 @@ from coupon_service.errors import FieldViolation
 
 UNKNOWN_COMPRESSION = "unknown compression"
 NO_COMPRESSION_BUT_GZIP = "The request's compression is not known; the supported encoding is gzip."
+NO_TIME = "It is not a valid time; write one like 2026-01-31T20:00:00+09:00."
 
 # What the library says of headers, with the header's name and what we say.
 _BAD_HEADERS = {
@@ -22,7 +23,8 @@ _TOO_LARGE = re.compile(r"larger than configured max (\d+)")
 def violation_in(message: str) -> FieldViolation:
     """Say in our words what the library found; its own name types and quote the request."""
     if found := _BAD_VALUE.search(message):
-        return FieldViolation(field=found[1], description="Its value does not fit.")
+        description = NO_TIME if "Timestamp" in message else "Its value does not fit."
+        return FieldViolation(field=found[1], description=description)
     for words, (field, description) in _BAD_HEADERS.items():
         if message.startswith(words):
             return FieldViolation(field=field, description=description)
@@ -31,6 +33,4 @@ def violation_in(message: str) -> FieldViolation:
         description = f"It is not valid JSON at line {found[1]}, column {found[2]}."
     elif found := _TOO_LARGE.search(message):
         description = f"It is larger than {found[1]} bytes."
-    elif "Timestamp" in message:
-        description = "It holds a time that is not valid."
     return FieldViolation(field="request", description=description)

@@ -1,6 +1,5 @@
 """Fixtures: one running service that the tests share, and campaigns in it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -22,9 +21,8 @@ CampaignCreator = Callable[..., Awaitable[str]]
 @pytest.fixture(scope="session")
 def shared_url(databases: Databases) -> Iterator[str]:
     """The database of the shared service."""
-    url = asyncio.run(databases.make())
-    yield url
-    asyncio.run(databases.drop(url))
+    with databases.lent() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +30,13 @@ def shared_service(shared_url: str) -> Iterator[Service]:
     """A service with two workers, for the tests that leave it as it was."""
     with running_service("--workers", "2", database_url=shared_url) as service:
         yield service
+
+
+@pytest.fixture(scope="module")
+def own_url(databases: Databases) -> Iterator[str]:
+    """A database for the tests of one module alone."""
+    with databases.lent() as url:
+        yield url
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from connectrpc.errors import ConnectError
 from protobuf import Message
 from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 from support import plain, wire
-from support.databases import Databases
 from support.refusals import PROTOCOLS, Refusal, client, of_error, of_json
 from support.service import Service, eventually, running_service
 from support.web_tokens import AUDIENCE, ISSUER, Key, ec_key, jwks, rsa_key, spelled
@@ -45,17 +44,10 @@ StoredCounter = Callable[[], Awaitable[tuple[int, int]]]
 NAMES = [method.name for method in CouponService.desc().methods]
 
 
-@pytest.fixture(scope="module")
-def url_of_database(databases: Databases) -> Iterator[str]:
-    url = asyncio.run(databases.make())
-    yield url
-    asyncio.run(databases.drop(url))
-
-
 @pytest.fixture(scope="module", params=["uvicorn", "pyvoy"])
 def guarded(
     request: pytest.FixtureRequest,
-    url_of_database: str,
+    own_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
     """A service that wants credentials, with all kinds of them, on each server."""
@@ -63,7 +55,7 @@ def guarded(
     path.write_bytes(jwks([KEY]))
     with running_service(
         server=request.param,
-        database_url=url_of_database,
+        database_url=own_url,
         access_log=True,
         log_level="debug",
         **TOKENS,
@@ -81,10 +73,10 @@ def campaign_id(guarded: Service) -> str:
 
 
 @pytest.fixture
-async def stored(url_of_database: str, campaign_id: str) -> AsyncIterator[StoredCounter]:
+async def stored(own_url: str, campaign_id: str) -> AsyncIterator[StoredCounter]:
     """Counts what is stored: campaigns, and coupons."""
     assert campaign_id
-    connection = await asyncpg.connect(url_of_database)
+    connection = await asyncpg.connect(own_url)
 
     async def count() -> tuple[int, int]:
         campaigns = await connection.fetchval("SELECT count(*) FROM campaign")

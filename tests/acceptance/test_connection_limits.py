@@ -12,7 +12,6 @@ from conftest import ServiceStarter
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceived
-from support.databases import Databases
 from support.refusals import of_json
 from support.service import Service, running_service
 from support.wire import (
@@ -39,12 +38,11 @@ ENDS_WITHIN_SECONDS = 30
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def strict(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Service]:
+def strict(request: pytest.FixtureRequest, own_url: str) -> Iterator[Service]:
     """A service that is not patient, and whose log shall stay clean."""
-    url = asyncio.run(databases.make())
     with running_service(
         *("--server", request.param),
-        database_url=url,
+        database_url=own_url,
         head_bytes_max=HEAD_BYTES_MAX,
         receive_seconds_max=1,
         send_seconds_max=1,
@@ -52,7 +50,6 @@ def strict(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Ser
         yield service
         assert service.stop() == 0
         assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []
-    asyncio.run(databases.drop(url))
 
 
 @pytest.fixture

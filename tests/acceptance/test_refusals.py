@@ -57,13 +57,6 @@ async def assert_refused(
 
 
 @pytest.fixture(scope="module")
-def own_url(databases: Databases) -> Iterator[str]:
-    url = asyncio.run(databases.make())
-    yield url
-    asyncio.run(databases.drop(url))
-
-
-@pytest.fixture(scope="module")
 def own_service(own_url: str) -> Iterator[Service]:
     """A service whose database the tests of this module may disturb."""
     with running_service(database_url=own_url, pool_size=4) as service:

@@ -15,7 +15,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, Event, StreamReset
-from support.databases import Databases
 from support.service import Service, eventually, running_service
 from support.wire import JSON, envelope, post
 
@@ -27,13 +26,6 @@ SEND_SECONDS_MAX = 1
 # An answer with so many codes is more than sockets hold.
 CODES = 100_000
 ENDS_WITHIN_SECONDS = 30
-
-
-@pytest.fixture(scope="module")
-def own_url(databases: Databases) -> Iterator[str]:
-    url = asyncio.run(databases.make())
-    yield url
-    asyncio.run(databases.drop(url))
 
 
 @pytest.fixture(scope="module")

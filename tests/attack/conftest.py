@@ -1,6 +1,5 @@
 """Fixtures: a service to attack on each server, with limits that attacks reach in seconds."""
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -12,9 +11,8 @@ from loadtest.attack.target import SERVERS, Target, running_target
 @pytest.fixture(scope="session")
 def attacked_url(databases: Databases) -> Iterator[str]:
     """The database of the services under attack."""
-    url = asyncio.run(databases.make())
-    yield url
-    asyncio.run(databases.drop(url))
+    with databases.lent() as url:
+        yield url
 
 
 @pytest.fixture(scope="module", params=SERVERS)

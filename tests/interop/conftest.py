@@ -58,9 +58,8 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
 @pytest.fixture(scope="session")
 def interop_database_url(databases: Databases) -> Iterator[str]:
     """The database that both services share."""
-    url = asyncio.run(databases.make())
-    yield url
-    asyncio.run(databases.drop(url))
+    with databases.lent() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The checker is checked: it names what broken issuers break, and nothing where nothing is."""
 
-import asyncio
 import contextlib
 import random
 from collections.abc import Iterator
@@ -33,10 +32,9 @@ def service(databases: Databases) -> Iterator[Stand]:
 
 @contextlib.contextmanager
 def _database(databases: Databases) -> Iterator[str]:
-    url = asyncio.run(databases.make())
-    with contextlib.chdir(ROOT):  # where `python -m loadtest` finds itself
+    # The folder is where `python -m loadtest` finds itself.
+    with databases.lent() as url, contextlib.chdir(ROOT):
         yield url
-    asyncio.run(databases.drop(url))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Real PostgreSQL databases for tests: one server for the run, a fresh database for each test."""
 
+import asyncio
 import itertools
 import os
 import shutil
@@ -65,6 +66,13 @@ class Databases:
         name = f"{self.prefix}_{next(self._numbers)}"
         await self.run(f"CREATE DATABASE {name} TEMPLATE {self.template}")
         return with_database(self.server, name)
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """Lend the URL of a new database with the newest schema, and drop it afterwards."""
+        url = asyncio.run(self.make())
+        yield url
+        asyncio.run(self.drop(url))
 
     async def make_empty(self) -> str:
         """Return the URL of a new database without any schema."""

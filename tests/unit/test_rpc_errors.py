@@ -280,9 +280,12 @@ def test_a_deadline_that_passed_is_deadline_exceeded() -> None:
             "It is not valid JSON at line 1, column 15.",
         ),
         (
-            "unmarshal message: cannot decode google.protobuf.Timestamp from JSON: why not",
-            "request",
-            "It holds a time that is not valid.",
+            (
+                "unmarshal message: cannot decode google.protobuf.Timestamp from JSON: why not"
+                ", for field coupon.v1.CreateCampaignRequest.start_time"
+            ),
+            "start_time",
+            "It is not a valid time; write one like 2026-01-31T20:00:00+09:00.",
         ),
     ],
 )

@@ -8,6 +8,8 @@ from acceptance.bad_input.asking import GOOD_JSON, GOOD_PROTO, GZIP, INNER
 from support.service import Service
 from support.wire import GRPC_WEB, JSON, PROTO, envelope, get, post, wire
 
+from loadtest.attack.families.mutations import mutated
+
 FUZZ_REQUESTS = 600
 SEEDS = [
     (GOOD_JSON, JSON),
@@ -17,25 +19,6 @@ SEEDS = [
     (gzip.compress(GOOD_JSON), [*JSON, GZIP]),
 ]
 HARMLESS = {200, 400, 404, 405, 415, 501, 504}
-
-
-def mutated(chance: random.Random, data: bytes) -> bytes:
-    """Change, drop, double or insert some bytes."""
-    changed = bytearray(data)
-    for _ in range(chance.randint(1, 8)):
-        place = chance.randrange(len(changed) + 1)
-        match chance.randrange(4):
-            case 0:
-                changed[place : place + 1] = bytes([chance.randrange(256)])
-            case 1:
-                del changed[place : place + chance.randint(1, 8)]
-            case 2:
-                changed[place:place] = changed[place : place + chance.randint(1, 64)]
-            case _:
-                changed[place:place] = chance.choice(
-                    [b"\0", b"\xff" * 10, b"[" * 1200, b'"', b"\\ud800", b"\x0b" * 200, b"-1e999"]
-                )
-    return bytes(changed)
 
 
 def fuzzed_request(chance: random.Random) -> bytes:

@@ -21,14 +21,6 @@ UNREADABLE_JSON = {
     "UTF-16": '{"name":"x"}'.encode("utf-16"),
     "a byte order mark": b'\xef\xbb\xbf{"name":"x"}',
     "a limit of 5000 digits": f'{{"couponLimit":{"9" * 5000}}}',
-    "a start that is no time": '{"startTime":"yesterday"}',
-    "a start that is a number": '{"startTime":5}',
-    "a start that is an object": '{"startTime":{"seconds":5}}',
-    "a start in the year 0": '{"startTime":"0000-01-01T00:00:00Z"}',
-    "a start in the year 10000": '{"startTime":"10000-01-01T00:00:00Z"}',
-    "a start on February 30": '{"startTime":"2026-02-30T00:00:00Z"}',
-    "a start without an offset": '{"startTime":"2026-02-03T00:00:00"}',
-    "a start beyond 9999 by its offset": '{"startTime":"9999-12-31T23:59:59-23:59"}',
     "a raw control character": b'{"name":"a\x01b"}',
     "a raw NUL": b'{"name":"a\x00b"}',
     "a lone high surrogate": '{"name":"\\ud800"}',
@@ -67,6 +59,47 @@ UNFIT_JSON = {
 async def test_a_json_value_that_does_not_fit_is_refused_by_its_field(ask: Ask, body: str) -> None:
     field = "name" if "name" in body else "coupon_limit"
     await assert_json_refused(ask, "CreateCampaign", body, field)
+
+
+@pytest.mark.parametrize("depth", [900, 930, 960, 990, 998])
+@pytest.mark.parametrize(
+    ("rpc", "value"), [("GetCampaign", '"view":1'), ("CreateCampaign", '"startTime":5')]
+)
+async def test_json_that_nests_deeply_beside_a_field_is_refused(
+    ask: Ask, rpc: str, value: str, depth: int
+) -> None:
+    answer = await ask(post(rpc, f'{{{value},"a":{"[" * depth}{"]" * depth}}}'.encode()))
+    assert of_json(answer.body).summary[:2] == ("invalid_argument", "INVALID_REQUEST")
+
+
+NO_TIMES = {
+    "a word": '"yesterday"',
+    "a number": "5",
+    "an object": '{"seconds":5}',
+    "the year 0": '"0000-01-01T00:00:00Z"',
+    "the year 10000": '"10000-01-01T00:00:00Z"',
+    "February 30": '"2026-02-30T00:00:00Z"',
+    "without an offset": '"2026-02-03T00:00:00"',
+    "beyond 9999 by its offset": '"9999-12-31T23:59:59-23:59"',
+    "empty": '""',
+}
+
+
+@pytest.mark.parametrize("value", NO_TIMES.values(), ids=NO_TIMES.keys())
+@pytest.mark.parametrize(
+    ("key", "field"), [("startTime", "start_time"), ("end_time", "end_time")], ids=str
+)
+async def test_what_is_no_time_is_refused_by_its_field(
+    ask: Ask, key: str, field: str, value: str
+) -> None:
+    good = '"name":"x","couponLimit":1'
+    good += f",{START}" if field == "end_time" else ""
+    await assert_json_refused(ask, "CreateCampaign", f'{{{good},"{key}":{value}}}', field)
+
+
+async def test_a_refusal_of_a_time_shows_how_one_is_written(ask: Ask) -> None:
+    answer = await ask(post("CreateCampaign", b'{"startTime":"tomorrow"}'))
+    assert "2026-01-31T20:00:00+09:00" in answer.body.decode()
 
 
 @pytest.mark.parametrize(
