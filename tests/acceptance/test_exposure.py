@@ -121,7 +121,8 @@ def test_a_setting_that_makes_no_sense_is_bad_usage(settings: dict[str, Any], wo
 
 
 def test_a_file_of_keys_that_is_not_there_is_told_of() -> None:
-    ended = run_program("serve", jwt_jwks="/nowhere/keys.json", jwt_audience="a", jwt_issuer="i")
+    jwt: dict[str, Any] = {"jwt_jwks": "/nowhere/keys.json", "jwt_audience": "a", "jwt_issuer": "i"}
+    ended = run_program("serve", "--port", "0", **jwt)
     assert outcome(ended) == (1, "", 1)
     assert "COUPON_JWT_JWKS in /nowhere/keys.json: No such file or directory" in ended.stderr
 

@@ -27,7 +27,7 @@ from coupon_service.client import present
 from coupon_service.embedded import EmbeddedPostgres
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
 
-ROUNDS = 10
+ROUNDS = 6
 LIMIT = 1_000_000
 CALLERS = 40
 # Enough answers to be in the middle of a burst, and to see that it goes on.
