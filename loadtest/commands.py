@@ -1,5 +1,7 @@
 """What the commands that go on for as long as asked have in common."""
 
+import signal
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,12 @@ def output(default: str, what: str) -> Option:
         show_default=True,
         help=f"Where {what}.",
     )
+
+
+def end_all_when_told() -> None:
+    """Let SIGTERM and SIGHUP end this process like an error: what it started is stopped with it."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: sys.exit(1))
 
 
 def choices_told(argument: str, lines: Iterable[str]) -> str:

@@ -83,6 +83,7 @@ def main(**options: Any) -> None:  # noqa: ANN401 # click's options
     hang or fail. Needs nothing, and calls nothing but this machine's loopback. Exits with
     status 1 if anything was violated.
     """
+    commands.end_all_when_told()
     chosen = Options(**options)
     console = terminal.console()
     with _database() as database_url:

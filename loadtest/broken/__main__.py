@@ -1,7 +1,6 @@
 """`python -m loadtest.broken`: try the broken issuers, and see whether the checker names them."""
 
 import random
-import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.stand import stand
+from loadtest import commands
 from loadtest.broken.cases import CASES, SERVICE, SOUND, Case
 from loadtest.broken.trial import Stand, Trial, broken_stand, service_stand
 from loadtest.history import encode
@@ -72,8 +72,7 @@ def main(names: tuple[str, ...], runs: int, seed: int | None, output: Path) -> N
     Without an ISSUER, all of them, and two that break no rule: the plain one that the others
     are made from, and the service itself. Exits with status 1 if a run was not judged rightly.
     """
-    # So that what it started is stopped with it.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
+    commands.end_all_when_told()
     first = random.SystemRandom().randrange(2**32) if seed is None else seed
     seeds = range(first, first + runs)
     console.print(f"Seed {first}." if runs == 1 else f"Seeds {seeds[0]} to {seeds[-1]}.")

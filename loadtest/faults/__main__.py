@@ -71,6 +71,7 @@ def main(**options: Any) -> None:  # noqa: ANN401 # click's options
     Without a FAULT, all of them are done, in an order by chance. Needs nothing, and calls
     nothing but this machine's loopback. Exits with status 1 if a promise was broken.
     """
+    commands.end_all_when_told()
     chosen = Options(**options)
     console = terminal.console()
     bad_count = sum(not _one_run(console, fault, seed, chosen) for fault, seed in _plan(chosen))
