@@ -10,7 +10,7 @@ import click
 
 from coupon_service import cli_tokens
 from coupon_service.failures import Failure
-from coupon_service.serving import spawning
+from coupon_service.serving import spawning, stop_signals
 
 if TYPE_CHECKING:
     from coupon_service.settings import Settings
@@ -116,6 +116,7 @@ def serve(**options: Any) -> None:  # noqa: ANN401 # click's options, checked by
       coupon-service serve --port 9000 --workers 2
       COUPON_DATABASE_URL=postgresql://user:password@host/coupons coupon-service serve
     """  # noqa: D301 # \b is click's mark for a paragraph that keeps its lines
+    stop_signals.leave_when_told()
     spawning.begin_importing()
     # Imported only here: the client commands must not wait for the server's modules.
     from coupon_service.embedded import EmbeddedPostgresError  # noqa: PLC0415
@@ -186,6 +187,9 @@ def _refuse_misspelt_variables() -> None:
     """Refuse what is meant as a setting and would have no effect."""
     from coupon_service import variables  # noqa: PLC0415 # as above
 
+    if number := variables.unreadable_line():
+        msg = f"line {number} of the file .env is not NAME=value"
+        raise click.UsageError(msg)
     for variable, nearest in variables.unknown():
         if nearest is not None:
             msg = f"{variable} is no setting: is {nearest} meant?"

@@ -3,10 +3,12 @@
 import csv
 import functools
 import json
+import os
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -66,8 +68,22 @@ def calls_the_service(command: Callable[..., None]) -> Callable[..., None]:
             command(Client(url, token), *args, **kwargs)
         except CallFailed as exc:
             raise Failure(str(exc)) from exc
+        except BrokenPipeError:
+            raise  # whoever reads has seen enough; click ends quietly
+        except OSError as exc:  # calls and files raise others
+            # What is still to be written would fail once more when Python exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            msg = f"cannot write to stdout: {exc.strerror}"
+            raise Failure(msg) from exc
 
     return wrapped
+
+
+def _not_empty(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    if value == "":
+        msg = "it must not be empty; without the option the claim is anonymous"
+        raise click.BadParameter(msg)
+    return value or ""
 
 
 @click.group()
@@ -137,8 +153,8 @@ def show(client: Client, campaign_id: str, *, as_json: bool) -> None:
 @click.option(
     "--csv",
     "csv_file",
-    type=click.Path(path_type=Path, dir_okay=False, writable=True),
-    help="Write sequence and code of each coupon to this file instead.",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True, allow_dash=True),
+    help="Write sequence and code of each coupon to this file instead; - is stdout.",
 )
 @calls_the_service
 def codes(client: Client, campaign_id: str, *, as_json: bool, csv_file: Path | None) -> None:
@@ -150,7 +166,9 @@ def codes(client: Client, campaign_id: str, *, as_json: bool, csv_file: Path | N
       coupon-service campaign codes CAMPAIGN_ID --csv codes.csv
     """  # noqa: D301 # \b is click's mark for a paragraph that keeps its lines
     _, issued = client.get_campaign(campaign_id, pb.CampaignView.FULL)
-    if csv_file is not None:
+    if csv_file == Path("-"):
+        _print_csv(sys.stdout, issued)
+    elif csv_file is not None:
         _write_csv(csv_file, issued)
         click.echo(f"{len(issued)} codes written to {csv_file}", err=True)
     elif as_json:
@@ -161,7 +179,12 @@ def codes(client: Client, campaign_id: str, *, as_json: bool, csv_file: Path | N
 
 @click.command()
 @click.argument("campaign_id")
-@click.option("--user", "user_id", default="", help="Who asks. Asking again shows the same coupon.")
+@click.option(
+    "--user",
+    "user_id",
+    callback=_not_empty,
+    help="Who asks. Asking again shows the same coupon.",
+)
 @calls_the_service
 def issue(client: Client, campaign_id: str, *, as_json: bool, user_id: str) -> None:
     """Claim a coupon; the last line printed is its code.
@@ -184,12 +207,17 @@ def issue(client: Client, campaign_id: str, *, as_json: bool, user_id: str) -> N
 def _write_csv(path: Path, issued: list[str]) -> None:
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["sequence", "code"])
-            writer.writerows(enumerate(issued, start=1))
+            _print_csv(file, issued)
     except OSError as exc:
         msg = f"cannot write {path}: {exc.strerror}"
         raise Failure(msg) from exc
+
+
+def _print_csv(file: TextIO, issued: list[str]) -> None:
+    writer = csv.writer(file)
+    writer.writerow(["sequence", "code"])
+    writer.writerows(enumerate(issued, start=1))
+    file.flush()
 
 
 def _print_campaign(shown: pb.Campaign) -> None:

@@ -1,12 +1,15 @@
 """Calls a running service, over connectrpc's own client."""
 
 import contextlib
+import os
 import re
+import ssl
 from collections.abc import Iterator
 from typing import TypeVar
 
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
+from pyqwest import SyncClient, SyncHTTPTransport
 
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
 from coupon_service.gen.coupon.v1.coupon_connect import CouponServiceClientSync
@@ -63,7 +66,10 @@ class Client:
     def _calls(self) -> Iterator[CouponServiceClientSync]:
         try:
             with CouponServiceClientSync(
-                self._url, timeout_ms=TIMEOUT_MS, send_compression=None
+                self._url,
+                timeout_ms=TIMEOUT_MS,
+                send_compression=None,
+                http_client=SyncClient(_transport(self._url)),
             ) as calls:
                 yield calls
         except ConnectError as exc:
@@ -73,6 +79,25 @@ class Client:
         if error.code is Code.UNAVAILABLE and not error.details:
             return f"the service at {self._url} cannot be reached{_why(error.message)}"
         return f"{reason(error)}: {' '.join(error.message.split())}"
+
+
+def _transport(url: str) -> SyncHTTPTransport:
+    """Return what speaks HTTP; for https:// it needs certificates, and panics without any.
+
+    Raises:
+        CallFailed: SSL_CERT_FILE names a file without any.
+    """
+    is_https = url.startswith("https:")
+    if is_https and (file := os.environ.get("SSL_CERT_FILE")) is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+        except ssl.SSLError as exc:
+            msg = f"SSL_CERT_FILE={file}: it holds no certificate in PEM"
+            raise CallFailed(msg) from exc
+        except OSError as exc:
+            msg = f"SSL_CERT_FILE={file}: {exc.strerror}"
+            raise CallFailed(msg) from exc
+    return SyncHTTPTransport(tls_include_system_certs=is_https)
 
 
 def _why(chain: str) -> str:

@@ -3,8 +3,10 @@
 import difflib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 from pydantic_core import PydanticUndefined
 
 from coupon_service.settings import ENV_FILE, ENV_PREFIX, Settings
@@ -48,6 +50,32 @@ def unknown() -> Iterator[tuple[str, str | None]]:
         if variable.startswith(ENV_PREFIX) and variable not in known:
             nearest = difflib.get_close_matches(variable, sorted(known), n=1, cutoff=SIMILARITY_MIN)
             yield name, nearest[0] if nearest else None
+
+
+def unreadable_line() -> int | None:
+    """Return the number of the first line of the file .env that is none, or None.
+
+    pydantic-settings would leave such a line out, and a token's hash with it.
+
+    Raises:
+        UnicodeDecodeError: the file is not in UTF-8.
+    """
+    try:
+        with Path(ENV_FILE).open(encoding="utf-8") as file:
+            return next((_number(x) for x in parse_stream(file) if _is_unreadable(x)), None)
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+
+
+def _number(line: Binding) -> int:
+    """Return where a line is; the parser counts from the blank ones before it."""
+    text = line.original.string
+    return line.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def _is_unreadable(line: Binding) -> bool:
+    is_setting = (line.key or "").upper().startswith(ENV_PREFIX)
+    return line.error or (is_setting and line.value is None)
 
 
 def _shown(default: object) -> str:

@@ -397,3 +397,59 @@ async def test_what_the_program_creates_is_in_the_database(
     )
     assert row is not None
     assert tuple(row) == ("저장", 3, LONG_AGO)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("file", ["/nowhere/cert.pem", "", __file__])
+def test_a_file_of_certificates_that_holds_none_is_one_line_where_it_matters(
+    url: str, file: str, scheme: str
+) -> None:
+    command = ("campaign", "create", "--name", "x", "--limit", "1", "--start", "now")
+    of_scheme = url.replace("http", scheme)
+    ended = run_program(*command, url=of_scheme, variables={"SSL_CERT_FILE": file})
+    if scheme == "http":
+        assert (ended.returncode, ended.stderr) == (0, "")
+    else:
+        assert_fails(ended, f"SSL_CERT_FILE={file}:")
+
+
+def test_an_empty_user_is_bad_usage_and_takes_no_coupon(url: str) -> None:
+    campaign_id = create(url)
+    assert_bad_usage(run_program("issue", campaign_id, "--user", "", url=url), "--user")
+    shown = run_program("campaign", "show", campaign_id, url=url).stdout
+    assert "issued    0 of 3" in shown
+
+
+def test_codes_go_to_stdout_as_csv_where_that_is_the_file(url: str) -> None:
+    campaign_id = create(url)
+    code = last_line(run_program("issue", campaign_id, url=url).stdout)
+    ended = run_program("campaign", "codes", campaign_id, "--csv", "-", url=url)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines() == ["sequence,code", f"1,{code}"]
+
+
+@pytest.mark.parametrize("arguments", [("campaign", "codes"), ("campaign", "codes", "--csv", "-")])
+def test_a_full_disk_at_stdout_fails(url: str, arguments: tuple[str, ...]) -> None:
+    campaign_id = create(url)
+    run_program("issue", campaign_id, url=url)
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [PROGRAM, *arguments, campaign_id],
+            env=environment(url=url),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "coupon-service: cannot write to stdout: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("line", ["COUPON_ADMIN_TOKEN_HASHES 5b6c", "COUPON_TLS_CERT", "a line"])
+def test_a_line_of_a_dotenv_file_that_sets_nothing_is_bad_usage(tmp_path: Path, line: str) -> None:
+    (tmp_path / ".env").write_text(f"COUPON_PORT=0\n\n{line}\n# the end\n")
+    ended = run_program("serve", cwd=tmp_path)
+    assert_bad_usage(ended, "line 3 of the file .env is not NAME=value")

@@ -1,6 +1,7 @@
 """Stopping the service while calls are under way loses nothing that was acknowledged."""
 
 import asyncio
+import os
 import signal
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -105,3 +106,25 @@ async def test_idle_connections_do_not_hold_up_the_end(
     assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
     assert await asyncio.to_thread(service.stop) == 0
     writer.close()
+
+
+async def test_a_worker_that_hears_of_the_stop_twice_still_answers_its_calls(
+    start_service: ServiceStarter, database_url: str, connection: asyncpg.Connection
+) -> None:
+    # A terminal's Ctrl+C reaches every process, and the supervisor tells its workers as well.
+    # (Workers of pyvoy leave the terminal's group.)
+    service = start_service("--workers", "1", database_url=database_url)
+    campaign_id = await create_campaign(service.url)
+    async with row_locked(connection, UUID(campaign_id)):
+        claims = [asyncio.create_task(claim(service, campaign_id, f"user {n}")) for n in range(3)]
+        await until_statements_wait(database_url)
+        (worker,) = service.worker_pids()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+            os.kill(worker, number)
+            await asyncio.sleep(0.1)
+        service.process.send_signal(signal.SIGTERM)
+        await until_new_connections_are_refused(service)
+    coupons = await asyncio.gather(*claims)
+    assert sorted(coupon.sequence for coupon in coupons) == [1, 2, 3]
+    assert await asyncio.to_thread(service.process.wait, 30) == 0
+    assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []

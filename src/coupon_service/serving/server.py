@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
-from types import FrameType
 
 import asyncpg
 import structlog
@@ -17,7 +16,7 @@ from coupon_service.embedded import EmbeddedPostgres
 from coupon_service.failures import CannotServe
 from coupon_service.metering.metrics_folder import metrics_folder
 from coupon_service.schema import SchemaState
-from coupon_service.serving import announcing, listening, tls
+from coupon_service.serving import announcing, listening, stop_signals, tls
 from coupon_service.serving.supervisor import Supervisor, Workers, WorkersFailed
 from coupon_service.settings import Settings
 
@@ -42,9 +41,8 @@ def serve(settings: Settings, application: str = APPLICATION) -> None:
     for variable, _ in variables.unknown():
         log.warning("this variable is no setting: ignored", variable=variable)
     _raise_open_files_limit()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Until the workers run, and have their supervisor to stop them.
-        signal.signal(number, _leave)
+    # Until the workers run, and have their supervisor to stop them.
+    stop_signals.leave_when_told()
     with contextlib.ExitStack() as stack:
         tls.require_usable(settings)
         kind = stack.enter_context(_workers(settings, application))
@@ -60,13 +58,6 @@ def serve(settings: Settings, application: str = APPLICATION) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
     log.info("stopped")
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    """Unwind, so that a database that is starting is stopped, and exit with status 0."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # a second one must not break that off
-    raise SystemExit(0)
 
 
 def _raise_open_files_limit() -> None:

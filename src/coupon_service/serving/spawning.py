@@ -6,6 +6,7 @@ that workers are there as soon as the database is, and a dead one is replaced at
 """
 
 import multiprocessing
+import signal
 import tempfile
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
@@ -22,7 +23,12 @@ def begin_importing() -> None:
     """Start the process that imports, if it does not run yet, and do not wait for it."""
     _make_room_for_sockets()
     context().set_forkserver_preload(IMPORTED_BEFOREHAND)
-    forkserver.ensure_running()
+    # That one is never told to stop but by its end: until it knows, Ctrl+C must not disturb it.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _make_room_for_sockets() -> None:

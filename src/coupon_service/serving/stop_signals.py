@@ -1,10 +1,22 @@
-"""Knowing at once that this process is to stop, before its server waits for its requests."""
+"""What SIGTERM and SIGINT do before a server listens to them, and beside it."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+
+def leave_when_told() -> None:
+    """Let SIGTERM and SIGINT unwind this process and end it with status 0, until others listen."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # a second one must not break that off
+    raise SystemExit(0)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 # A worker that dies sooner than this after its start is not replaced at once.
 STEADY_SECONDS = 1
 PAUSE_SECONDS = 1
+# A signal to all processes at once may reach a worker before it reaches us.
+TELLING_SECONDS = 0.05
 # What a worker may take beyond the time that its requests are given.
 STOP_SECONDS = 10
 
@@ -109,6 +111,8 @@ class Supervisor:
             is_failure = worker.process.exitcode in self._kind.startup_failures
             if is_failure and not self._has_served():
                 raise WorkersFailed
+            if wait([told], timeout=TELLING_SECONDS):
+                return  # it was not to live on
             log.warning(
                 "a worker died; starting another",
                 pid=worker.process.pid,

@@ -92,6 +92,13 @@ class CouponServer(uvicorn.Server):
             limits=self._limits,
         )
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # uvicorn's
+        """Stop gracefully, however often it is told: Ctrl+C reaches it, and so does its supervisor.
+
+        uvicorn takes a second Ctrl+C for impatience, and gives up the calls under way.
+        """
+        self.should_exit = True
+
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections once a second; uvicorn ticks ten times as often."""
         if counter % TICKS == 0:
