@@ -71,5 +71,13 @@ def test_one_changed_character_makes_a_token_invalid(place: int, symbol: str) ->
     assert (TOKENS.identity(changed) is None) == (changed != ADMIN)
 
 
+@given(place=st.integers(0, 63), digit=st.sampled_from("0123456789abcdef"))
+def test_one_changed_digit_of_its_hash_makes_a_token_invalid(place: int, digit: str) -> None:
+    known = token_hash(ADMIN)
+    changed = known[:place] + digit + known[place + 1 :]
+    valid = Tokens({Role.ADMIN: [changed]}).identity(ADMIN) is not None
+    assert valid == (changed == known)
+
+
 def test_without_hashes_nothing_is_valid() -> None:
     assert Tokens({}).identity(ADMIN) is None
