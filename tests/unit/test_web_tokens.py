@@ -93,6 +93,13 @@ async def test_clocks_may_differ_a_little() -> None:
     assert await user(RSA.token(exp=now - 1, nbf=now + 1, iat=now + 1)) == "alice"
 
 
+async def test_clocks_may_not_differ_by_more_than_10_seconds() -> None:
+    now = int(time.time())
+    assert await user(RSA.token(exp=now - 11)) is None
+    # It may take this test some seconds to ask.
+    assert await user(RSA.token(nbf=now + 60)) is None
+
+
 @pytest.mark.parametrize(
     "claims",
     [
