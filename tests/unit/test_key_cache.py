@@ -5,6 +5,7 @@ import contextlib
 import itertools
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from structlog.testing import capture_logs
 from support.web_tokens import jwks, rsa_key
@@ -159,3 +160,40 @@ async def test_a_key_at_hand_does_not_wait_for_one_that_somebody_made_up() -> No
     assert not waiting.done()
     going_on.set()
     assert await waiting is None
+
+
+class Kept(Source):
+    """The same, with the patience that a source's kind has."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.cache = cache_of(where)
+        self.cache._read_keys = lambda _: self.read("source")
+        self.cache._monotonic = lambda: self.now
+
+
+FILE, URL = "keys.json", "https://login.example.com/keys"
+
+
+@pytest.mark.parametrize(("where", "seconds"), [(FILE, 1), (URL, 300)])
+async def test_a_key_that_was_taken_away_is_gone_after_a_second_and_from_a_url_after_5_minutes(
+    where: str, seconds: int
+) -> None:
+    source = Kept(where)
+    await source.cache.find("old", "RS256")
+    source.keys, source.now = AFTER, seconds - 0.1
+    assert await source.cache.find("old", "RS256") is OLD
+    source.now = seconds
+    assert await source.cache.find("old", "RS256") is None
+
+
+@pytest.mark.parametrize(("where", "seconds"), [(FILE, 1), (URL, 5)])
+async def test_made_up_ids_make_a_file_be_read_once_in_a_second_and_a_url_once_in_5(
+    where: str, seconds: int
+) -> None:
+    source = Kept(where)
+    times_read = []
+    for source.now in (0, seconds - 0.1, seconds, 2 * seconds - 0.1, 2 * seconds):
+        await source.cache.find("made up", "RS256")
+        times_read.append(source.times_read)
+    assert times_read == [1, 1, 2, 2, 3]

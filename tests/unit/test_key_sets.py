@@ -1,5 +1,6 @@
 """Which keys of a key set can verify tokens, and where key sets are read from."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -121,10 +122,18 @@ def test_a_file_that_is_not_there_is_told_of(tmp_path: Path) -> None:
         read(str(tmp_path / "keys.json"))
 
 
+SILENT_SECONDS = 10
+
+
 class Answers(BaseHTTPRequestHandler):
     """Answers by the path that is asked for."""
 
     def do_GET(self) -> None:
+        if self.path == "/silent":
+            # Nothing comes but the end of the connection, once the caller has enough.
+            self.connection.settimeout(SILENT_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                self.rfile.read(1)
         status = {"/missing": 404, "/moved": 302}.get(self.path, 200)
         self.send_response(status)
         self.send_header("location", "/keys")
@@ -183,3 +192,9 @@ def test_a_source_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(key_sets, "FETCH_SECONDS_MAX", -1)
     with pytest.raises(BadKeySet, match="takes longer"):
         key_sets._whole(lambda _size: b" ")
+
+
+def test_a_url_that_is_silent_is_given_up(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_sets, "FETCH_SECONDS_MAX", 0.1)
+    with pytest.raises(BadKeySet, match="timed out"):
+        read(f"{provider}/silent")
