@@ -1,6 +1,7 @@
 """Where a service without credentials may run."""
 
 import logging
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,14 @@ def test_these_hosts_are_this_machine_alone(host: str) -> None:
 )
 def test_these_are_not(host: str) -> None:
     assert not exposure.is_loopback(host)
+
+
+def test_a_host_with_an_address_elsewhere_as_well_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = [("127.0.0.1", 0), ("192.0.2.1", 0)]
+    for order in (addresses, addresses[::-1]):
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", each) for each in order]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, found=found, **__: found)
+        assert not exposure.is_loopback("both.example.com")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
