@@ -3,11 +3,13 @@
 import asyncio
 from urllib.parse import urlsplit
 
+import pytest
 from conftest import ServiceStarter
 from support.service import Service
 
 from coupon_service.settings import Settings
 
+SERVERS = ("uvicorn", "pyvoy")
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 # Longer than the HTTP server's own default, at which clients and balancers lost calls.
 IDLE_SECONDS = 6
@@ -18,8 +20,10 @@ async def _connect(service: Service) -> tuple[asyncio.StreamReader, asyncio.Stre
     return await asyncio.open_connection(parts.hostname, parts.port)
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    writer.write(REQUEST)
+async def _ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes = REQUEST
+) -> bytes:
+    writer.write(request)
     status = await reader.readline()
     await reader.readuntil(b"\r\n0\r\n\r\n")  # the end of a body in chunks
     return status.strip()
@@ -33,14 +37,28 @@ async def test_a_connection_that_was_idle_for_seconds_is_answered(service: Servi
     writer.close()
 
 
+@pytest.mark.parametrize("server", SERVERS)
 async def test_a_connection_that_stays_idle_is_closed_in_the_end(
-    start_service: ServiceStarter, database_url: str
+    start_service: ServiceStarter, database_url: str, server: str
 ) -> None:
-    service = start_service(database_url=database_url, keep_alive_seconds=1)
+    service = start_service(server=server, database_url=database_url, keep_alive_seconds=1)
     reader, writer = await _connect(service)
     assert await _ask(reader, writer) == b"HTTP/1.1 200 OK"
     async with asyncio.timeout(30):
         assert await reader.read() == b""
+    writer.close()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_connection_on_which_a_request_arrives_slowly_is_not_idle(
+    start_service: ServiceStarter, database_url: str, server: str
+) -> None:
+    service = start_service(server=server, database_url=database_url, keep_alive_seconds=1)
+    reader, writer = await _connect(service)
+    assert await _ask(reader, writer) == b"HTTP/1.1 200 OK"
+    writer.write(REQUEST[:-2])
+    await asyncio.sleep(3)
+    assert await _ask(reader, writer, REQUEST[-2:]) == b"HTTP/1.1 200 OK"
     writer.close()
 
 
