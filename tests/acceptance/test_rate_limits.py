@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from conftest import ServiceStarter
 from connectrpc.errors import ConnectError
+from support import plain
 from support.campaigns import insert
 from support.refusals import PROTOCOLS, Refusal, client, of_error
 from support.stored import stored
@@ -17,9 +18,13 @@ from support.web_tokens import AUDIENCE, ISSUER, jwks, rsa_key
 from coupon_service.access.identities import Role
 from coupon_service.access.tokens import new_token, token_hash
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
+from coupon_service.gen.grpc.health.v1.health_connect import HealthClient
+from coupon_service.gen.grpc.health.v1.health_pb import HealthCheckRequest, HealthCheckResponse
 
 LIMIT = "20/hour"
 HOUR_SECONDS = 3600
+PROBES = ("healthz", "readyz", "metrics")
+Status = HealthCheckResponse.ServingStatus
 ADMIN, ISSUER_TOKENS = new_token(Role.ADMIN), [new_token(Role.ISSUER) for _ in range(2)]
 
 
@@ -74,6 +79,33 @@ async def test_a_refusal_says_that_nothing_was_issued_and_when_to_come_back(
         assert "nothing was issued" in refused.message
         assert 0 < (refused.retry_seconds or 0) <= HOUR_SECONDS
     assert (await stored(connection, campaign_id)).issued_count == 1
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "pyvoy"])
+async def test_a_forged_address_is_no_other_caller_on_any_server(
+    start_service: ServiceStarter, database_url: str, server: str
+) -> None:
+    url = start_service(server=server, database_url=database_url, rate_limit="1/hour").url
+    forged = ["", "198.51.100.1", "198.51.100.2, 10.0.0.1", "2001:db8::1"]
+    headers = [{name: value} for name in ("x_forwarded_for", "x_real_ip") for value in forged]
+    headers += [{"forwarded": "for=198.51.100.3"}, {"x_envoy_external_address": "198.51.100.4"}]
+    claims = [claim(url, "nonsense", **each) for each in headers]
+    assert await outcomes(*claims) == {"INVALID_REQUEST": 1, "OVERLOADED": len(headers) - 1}
+
+
+async def test_probes_and_health_checks_are_not_counted(
+    start_service: ServiceStarter, database_url: str
+) -> None:
+    url = start_service(database_url=database_url, rate_limit="1/hour").url
+    async with HealthClient(url) as health:
+        for _ in range(3):
+            assert (await health.check(HealthCheckRequest())).status == Status.SERVING
+    pages = [(await plain.get(f"{url}/{each}")).status_code for each in PROBES * 3]
+    assert pages == [200] * len(PROBES) * 3
+    assert await outcomes(claim(url, "nonsense"), claim(url, "nonsense")) == {
+        "INVALID_REQUEST": 1,
+        "OVERLOADED": 1,
+    }
 
 
 async def test_behind_a_trusted_proxy_each_address_is_a_caller(
