@@ -222,6 +222,22 @@ async def test_operators_look_without_a_token(guarded: Service, path: str) -> No
     assert (await plain.get(guarded.url + path)).status_code == 200
 
 
+async def test_health_checks_need_no_token(guarded: Service) -> None:
+    answer = await plain.post(f"{guarded.url}/grpc.health.v1.Health/Check", {})
+    assert (answer.status_code, answer.json()) == (200, {"status": "SERVING"})
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_needs_no_token(guarded: Service, version: str) -> None:
+    info = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo".encode()
+    body = wire.envelope(b'{"listServices":""}')
+    length = (b"content-length", str(len(body)).encode())
+    kind = (b"content-type", b"application/connect+json")
+    async with wire.wire(guarded.url) as connection:
+        answer = await connection.ask(wire.head(b"POST", info, [kind, length]) + body)
+    assert (answer.status, b"coupon.v1.CouponService" in answer.body) == (200, True)
+
+
 # Roles -------------------------------------------------------------------------------
 
 
@@ -329,6 +345,20 @@ def test_the_log_holds_no_token(guarded: Service) -> None:
     assert "/coupon.v1.CouponService/IssueCoupon" in log
     secrets = [ADMIN, NEXT_ADMIN, ISSUER_TOKEN, mark, KEY.token().split(".")[0]]
     assert [secret for secret in secrets if secret in log] == []
+
+
+async def test_the_log_holds_no_code(guarded: Service, campaign_id: str) -> None:
+    request = pb.IssueCouponRequest(campaign_id=campaign_id, user_id="erin")
+    issued: Any = await call(guarded.url, "connect-json", request)
+    again: Any = await call(guarded.url, "grpc-web", request, f"Bearer {ISSUER_TOKEN}")
+    every: Any = await call(guarded.url, "connect-binary", requests(campaign_id)["GetCampaign"])
+    code = issued.coupon.code
+    assert (again.coupon.code, code in every.coupon_codes) == (code, True)
+    await plain.get(f"{guarded.url}/the-end-of-codes")
+    # Envoy keeps its lines for a moment.
+    eventually(lambda: "/the-end-of-codes" in json.dumps(guarded.log))
+    log = json.dumps(guarded.log, ensure_ascii=False)
+    assert [each for each in every.coupon_codes if each in log] == []
 
 
 # Keys that change --------------------------------------------------------------------
