@@ -1,6 +1,7 @@
 """Bodies that are too large, or not compressed as they say."""
 
 import gzip
+import json
 from base64 import urlsafe_b64encode
 
 import pytest
@@ -13,7 +14,7 @@ from acceptance.bad_input.asking import (
     assert_invalid,
 )
 from support.refusals import of_json
-from support.wire import CHUNKED, JSON, chunk, get, head, post
+from support.wire import CHUNKED, JSON, HeaderList, chunk, envelope, get, head, post
 
 SPACES = b" " * (REQUEST_BYTES_MAX + 1)
 BOMB = gzip.compress(b" " * 50_000_000)
@@ -41,6 +42,38 @@ async def test_an_oversized_message_is_refused(ask: Ask, request_bytes: bytes) -
     answer = await ask(request_bytes)
     assert_invalid(answer.status, of_json(answer.body), "request")
     assert str(REQUEST_BYTES_MAX) in of_json(answer.body).message
+
+
+HEALTH = b"/grpc.health.v1.Health/Check"
+REFLECTION = [
+    f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo".encode()
+    for version in ("v1", "v1alpha")
+]
+STREAM = ((b"content-type", b"application/connect+json"),)
+# Without the limits, the first could be read, and the second would end the process.
+UNREAD = {"oversized": b'{"listServices":""}' + SPACES, "deep": b"[" * 60_000}
+
+
+def posted(path: bytes, headers: HeaderList, body: bytes) -> bytes:
+    length = (b"content-length", str(len(body)).encode())
+    return head(b"POST", path, [*headers, length]) + body
+
+
+@pytest.mark.parametrize("body", UNREAD.values(), ids=UNREAD.keys())
+async def test_a_health_check_is_held_to_the_limits_of_every_message(ask: Ask, body: bytes) -> None:
+    answer = await ask(posted(HEALTH, JSON, body))
+    assert_invalid(answer.status, of_json(answer.body), "request")
+
+
+@pytest.mark.parametrize("path", REFLECTION, ids=["v1", "v1alpha"])
+@pytest.mark.parametrize("body", UNREAD.values(), ids=UNREAD.keys())
+async def test_reflection_is_held_to_the_limits_of_every_message(
+    ask: Ask, path: bytes, body: bytes
+) -> None:
+    answer = await ask(posted(path, STREAM, envelope(body)))
+    # The end of the stream, after the five bytes that say so and how long it is.
+    ended = of_json(json.dumps(json.loads(answer.body[5:])["error"]).encode())
+    assert (answer.status, ended.summary[:2]) == (200, ("invalid_argument", "INVALID_REQUEST"))
 
 
 async def test_a_message_of_exactly_the_greatest_size_is_read(ask: Ask) -> None:
