@@ -61,6 +61,7 @@ async def caller(strict: Service) -> AsyncIterator[Wire]:
 def assert_invalid(answer: Answer, field: str) -> None:
     got = of_json(answer.body)
     assert (answer.status, answer.headers["content-type"]) == (400, "application/json")
+    assert answer.headers["cache-control"] == "no-store"
     assert ((got.code, got.reason, got.domain), got.fields) == (INVALID, (field,))
 
 
@@ -80,6 +81,18 @@ async def test_a_head_within_the_limit_is_read(caller: Wire) -> None:
 async def test_a_head_that_is_too_large_is_refused(caller: Wire, size: int) -> None:
     answer = await caller.ask(head(b"GET", b"/healthz", [(b"x-long", b"a" * size)]))
     assert_invalid(answer, "headers")
+    await assert_closed(caller)
+
+
+async def test_a_path_that_is_larger_than_a_head_may_be_is_refused(caller: Wire) -> None:
+    answer = await caller.ask(head(b"GET", b"/healthz?" + b"a" * HEAD_BYTES_MAX))
+    assert_invalid(answer, "headers")
+    await assert_closed(caller)
+
+
+async def test_a_head_that_is_too_large_is_refused_before_it_ends(caller: Wire) -> None:
+    endless = head(b"GET", b"/healthz", [(b"x-long", b"a" * HEAD_BYTES_MAX)])[:-4]
+    assert_invalid(await caller.ask(endless), "headers")
     await assert_closed(caller)
 
 
@@ -119,6 +132,18 @@ async def test_a_request_line_that_does_not_end_is_given_up(strict: Service, cal
         assert_invalid(await caller.answer(), "request")
 
 
+@pytest.mark.parametrize("server", SERVERS)
+async def test_each_request_of_a_connection_has_the_whole_time_to_arrive(
+    start_service: ServiceStarter, database_url: str, server: str
+) -> None:
+    service = start_service(server=server, database_url=database_url, receive_seconds_max=3)
+    async with wire(service.url) as caller:
+        for _ in range(5):
+            await caller.send(GOOD[:-2])
+            await asyncio.sleep(1.1)
+            assert (await caller.ask(GOOD[-2:])).status == 200
+
+
 async def test_a_trickle_is_no_arrival(caller: Wire) -> None:
     async def trickle() -> None:
         await caller.send(head(b"GET", b"/healthz")[:-2])
@@ -147,7 +172,6 @@ async def test_a_call_that_takes_its_time_to_be_answered_is_not_slow(caller: Wir
 async def test_what_is_no_http_is_refused(caller: Wire, nonsense: bytes) -> None:
     answer = await caller.ask(nonsense)
     assert_invalid(answer, "request")
-    assert answer.headers.get("cache-control", "no-store") == "no-store"
     await assert_closed(caller)
 
 
@@ -164,6 +188,7 @@ async def test_one_connection_too_many_is_not_served_and_the_others_are(
             got = of_json(answer.body)
             assert (answer.status, got.code, got.reason) == (503, "unavailable", "OVERLOADED")
             assert got.retry_seconds is not None
+            assert answer.headers["cache-control"] == "no-store"
         else:
             assert answer == NO_ANSWER
         await assert_closed(surplus)
@@ -283,6 +308,26 @@ async def test_http2_that_goes_on_and_on_is_cut_by_uvicorn(
                     pass
     assert service.stop() == 0
     assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []
+
+
+async def test_http2_that_asks_for_nothing_on_and_on_is_cut_by_uvicorn(
+    start_service: ServiceStarter, database_url: str
+) -> None:
+    service = start_service(server="uvicorn", database_url=database_url)
+    spoken = H2Connection(H2Configuration())
+    spoken.initiate_connection()
+    begun = spoken.data_to_send()
+    spoken.ping(b"12345678")
+    ping = spoken.data_to_send()
+    byte_count = 0
+    async with wire(service.url) as caller:
+        await caller.send(begun + ping * (3 * BYTES_MAX // len(ping)))
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+                while data := await caller.reader.read(65_536):
+                    byte_count += len(data)
+    # Each ping is answered with as many bytes, until there were too many of them.
+    assert byte_count < 2 * BYTES_MAX
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -66,6 +66,7 @@ async def test_grpc_without_http2_is_told_what_to_use_instead(ask: Ask, subtype:
         "application/grpc",
         "12",
     )
+    assert answer.headers["cache-control"] == "no-store"
     assert "`coupon-service serve --server pyvoy`" in unquote(answer.headers["grpc-message"])
 
 
