@@ -16,7 +16,7 @@ SENT = {
     "grpc-web": "authorization,content-type,grpc-timeout,x-grpc-web,x-user-agent",
     "streams": "connect-accept-encoding,connect-content-encoding,content-type",
 }
-EXPOSED = {"grpc-status", "grpc-message", "grpc-status-details-bin"}
+EXPOSED = {"grpc-status", "grpc-message", "grpc-status-details-bin", "www-authenticate"}
 
 
 @pytest.fixture(scope="module")
