@@ -41,10 +41,10 @@ def main(subjects: tuple[str, ...], cases: tuple[str, ...]) -> None:
 
 
 def _prepare() -> None:
-    tools.BUILD.mkdir(parents=True, exist_ok=True)
-    if not tools.RUNNER.exists():
-        report.console.print("Building the runner; this takes minutes, but only once.")
     try:
+        tools.require_go()
+        if not tools.RUNNER.exists():
+            report.console.print("Building the runner; this takes minutes, but only once.")
         tools.prepare()
     except tools.ToolMissing as exc:
         click.echo(str(exc), err=True)

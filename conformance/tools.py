@@ -25,6 +25,20 @@ class ToolFailed(Exception):
     """A tool did not do its work; the message is what it said."""
 
 
+def require_go() -> str:
+    """Return where Go is.
+
+    Raises:
+        ToolMissing: there is none.
+    """
+    go = shutil.which("go")
+    if go is None:
+        raise ToolMissing(
+            "The conformance runner is a Go program: install Go 1.26 or newer (https://go.dev/dl)."
+        )
+    return go
+
+
 def prepare() -> None:
     """Build the runner, unless that was done before, and generate the code of its contract.
 
@@ -32,11 +46,8 @@ def prepare() -> None:
         ToolMissing: there is no Go.
         ToolFailed: a tool failed.
     """
-    go = shutil.which("go")
-    if go is None:
-        raise ToolMissing(
-            "The conformance runner is a Go program: install Go 1.26 or newer (https://go.dev/dl)."
-        )
+    go = require_go()
+    BUILD.mkdir(parents=True, exist_ok=True)
     if not RUNNER.exists():
         _run(go, "install", f"{MODULE}/cmd/connectconformance@{VERSION}", seconds=BUILD_SECONDS_MAX)
     said = _run(go, "mod", "download", "-json", f"{MODULE}@{VERSION}", seconds=BUILD_SECONDS_MAX)

@@ -45,13 +45,15 @@ def test_on_this_machine_everything_is_open_and_the_first_lines_say_so(
 def test_a_setting_that_is_misspelt_is_refused(
     tmp_path: Path, place: str, command: str, misspelt: str, meant: str
 ) -> None:
+    # Where it is not refused, what it starts must not be the account's own.
+    data_dir = {"COUPON_DATA_DIR": str(tmp_path / "data"), "COUPON_PORT": "0"}
     variables = {misspelt: "7"}
     if place == "file":
         (tmp_path / ".env").write_text(f"{misspelt}=7\n")
         variables = {}
     ended = subprocess.run(
         [PROGRAM, command],
-        env={**environment(), **variables},
+        env={**environment(), **data_dir, **variables},
         cwd=tmp_path,
         check=False,
         capture_output=True,

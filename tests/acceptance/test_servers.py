@@ -195,7 +195,7 @@ def test_a_port_that_a_service_has_is_refused_to_another(
     port = str(urlsplit(service.url).port)
     ended = run_program("serve", "--port", port, server=other, database_url=database_url)
     assert ended.returncode == 1
-    assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in ended.stderr
+    assert f"cannot listen on 127.0.0.1 port {port}: Address already in use\n" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert is_up(service.url)
 

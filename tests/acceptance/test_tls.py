@@ -132,8 +132,8 @@ def test_plain_http_to_the_port_of_tls_and_the_reverse_make_no_noise(
         ("uvicorn", "cert", "other_key", "belong together"),
         ("pyvoy", "cert", "other_key", "belong together"),
         ("uvicorn", "key", "key", "must be in PEM"),
-        ("uvicorn", "absent", "key", "No such file or directory"),
-        ("pyvoy", "cert", "absent", "No such file or directory"),
+        ("uvicorn", "absent", "key", "cannot read the certificate {}: No such file or directory"),
+        ("pyvoy", "cert", "absent", "cannot read the key {}: No such file or directory"),
     ],
 )
 def test_a_certificate_that_cannot_be_used_is_one_line(
@@ -147,7 +147,7 @@ def test_a_certificate_that_cannot_be_used_is_one_line(
         port=0,
     )
     assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
-    assert words in ended.stderr
+    assert words.format(data_dir) in ended.stderr
     assert not data_dir.exists()
 
 

@@ -8,7 +8,7 @@ from loadtest.attack.families import FAMILIES, Family
 from loadtest.attack.running import attack
 from loadtest.attack.target import Target
 
-SECONDS = 1.5
+SECONDS = 1.0
 
 each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 

@@ -11,7 +11,7 @@ from loadtest.faults.running import run
 
 # A small disk can be mounted by root alone.
 POSSIBLE = [fault for fault in FAULTS if not fault.needs_root or os.geteuid() == 0]
-HOLD_SECONDS = 1.0
+HOLD_SECONDS = 0.5
 
 
 @pytest.mark.parametrize("fault", POSSIBLE, ids=lambda fault: fault.name)

@@ -14,6 +14,8 @@ from jwt.algorithms import get_default_algorithms
 
 ISSUER = "https://login.example.com/"
 AUDIENCE = "coupons"
+# Tokens that are made when tests are collected must outlast the run.
+VALID_SECONDS = 86_400
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -45,7 +47,7 @@ class Key:
             "sub": "alice",
             "iss": ISSUER,
             "aud": AUDIENCE,
-            "exp": int(time.time()) + 600,
+            "exp": int(time.time()) + VALID_SECONDS,
             **claims,
         }
         headers = {"kid": self.kid, **(header or {})}

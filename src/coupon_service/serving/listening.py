@@ -62,7 +62,8 @@ def _refusals_explained(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except (OSError, UnicodeError) as exc:
-        why = getattr(exc, "strerror", None) or "that is no address"
+        # Python adds the address once more, and says so at length.
+        why = (getattr(exc, "strerror", None) or "that is no address").partition(" (while ")[0]
         msg = f"cannot listen on {host} port {port}: {why}"
         raise CannotServe(msg) from exc
 

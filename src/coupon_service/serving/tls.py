@@ -1,6 +1,7 @@
 """The certificate with which the service answers over TLS."""
 
 import ssl
+from pathlib import Path
 
 from coupon_service.failures import CannotServe
 from coupon_service.settings import Settings
@@ -30,6 +31,8 @@ def server_context(settings: Settings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(PROTOCOLS)
+    _require_readable("certificate", settings.tls_cert)
+    _require_readable("key", settings.tls_key)
     try:
         # A key that needs a password must not wait for somebody at a terminal.
         context.load_cert_chain(settings.tls_cert, settings.tls_key, password=lambda: "")
@@ -39,10 +42,12 @@ def server_context(settings: Settings) -> ssl.SSLContext | None:
             "they must be in PEM, without a password, and belong together"
         )
         raise CannotServe(msg) from exc
-    except OSError as exc:
-        msg = (
-            f"cannot read the certificate {settings.tls_cert} or the key {settings.tls_key}: "
-            f"{exc.strerror}"
-        )
-        raise CannotServe(msg) from exc
     return context
+
+
+def _require_readable(what: str, path: Path) -> None:
+    try:
+        path.open("rb").close()
+    except OSError as exc:
+        msg = f"cannot read the {what} {path}: {exc.strerror}"
+        raise CannotServe(msg) from exc
