@@ -120,7 +120,7 @@ def _migrate(database_url: str) -> None:
 
 def _require_newest_schema(database_url: str, seconds_max: float) -> None:
     if asyncio.run(_schema_state(database_url, seconds_max)) is SchemaState.OLD:
-        msg = "the database has no schema of this service, or an old schema; run: coupon-service migrate"
+        msg = "the database has no schema of ours, or an old schema; run: coupon-service migrate"
         raise CannotServe(msg)
 
 
