@@ -182,7 +182,7 @@ async def test_requests_are_held_to_the_rules_of_the_caller_s_role() -> None:
         await check.intercept_unary(answer, pb.IssueCouponRequest(user_id="bob"), call)
 
 
-def test_streams_are_held_to_the_same_rules() -> None:
+async def test_streams_are_held_to_the_same_rules() -> None:
     identities.present.set(ALICE)
     with pytest.raises(errors.PermissionDenied):
         RequestCheck().intercept_server_stream(lambda _r, _c: None, None, Call.of("ListCoupons"))  # type: ignore[arg-type,return-value] # never called
