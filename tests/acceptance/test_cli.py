@@ -451,5 +451,5 @@ def test_a_full_disk_at_stdout_fails(url: str, arguments: tuple[str, ...]) -> No
 @pytest.mark.parametrize("line", ["COUPON_ADMIN_TOKEN_HASHES 5b6c", "COUPON_TLS_CERT", "a line"])
 def test_a_line_of_a_dotenv_file_that_sets_nothing_is_bad_usage(tmp_path: Path, line: str) -> None:
     (tmp_path / ".env").write_text(f"COUPON_PORT=0\n\n{line}\n# the end\n")
-    ended = run_program("serve", cwd=tmp_path)
+    ended = run_program("serve", cwd=tmp_path, data_dir=tmp_path / "data")
     assert_bad_usage(ended, "line 3 of the file .env is not NAME=value")
