@@ -82,6 +82,10 @@ class RateLimited(Overloaded):
         self.time_left = time_left
 
 
+class TooManyConnections(Overloaded):
+    """Too many connections are open; this one is closed, try again shortly."""
+
+
 class WatchersFull(Overloaded):
     """Too many watch this service already; ask with Check instead, or try again later."""
 

@@ -10,6 +10,7 @@ from functools import cache, cached_property, lru_cache
 
 import structlog
 from connectrpc._protocol import ConnectWireError
+from connectrpc._protocol_grpc import GRPCServerProtocol, GRPCWebServerProtocol
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError, ErrorDetail
 from protobuf.wkt.google.protobuf.duration_pb import Duration
@@ -67,6 +68,13 @@ def in_connect(error: ConnectError) -> tuple[int, bytes]:
 def _encoded(code: Code, message: str, details: tuple[ErrorDetail, ...]) -> tuple[int, bytes]:
     wire = ConnectWireError(code, message, details)
     return wire.to_http_status().code, wire.to_json_bytes()
+
+
+def in_grpc(error: ConnectError, *, web: bool) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer in gRPC, or gRPC-Web, that is nothing but an error."""
+    protocol = GRPCWebServerProtocol() if web else GRPCServerProtocol()
+    headers = protocol.trailers_only_headers(None, error)
+    return [(name.encode(), value.encode()) for name, value in headers.allitems()]
 
 
 # Answered like an outage, but none: the call was broken off.

@@ -17,9 +17,9 @@ from support.service import Service, running_service
 from support.wire import (
     CHUNKED,
     JSON,
-    NO_ANSWER,
     Answer,
     Wire,
+    assert_closed,
     chunk,
     envelope,
     head,
@@ -64,13 +64,6 @@ def assert_invalid(answer: Answer, field: str) -> None:
     assert (answer.status, answer.headers["content-type"]) == (400, "application/json")
     assert answer.headers["cache-control"] == "no-store"
     assert ((got.code, got.reason, got.domain), got.fields) == (INVALID, (field,))
-
-
-async def assert_closed(caller: Wire) -> None:
-    """Hold that the server closes the connection, and says nothing more."""
-    async with asyncio.timeout(ENDS_WITHIN_SECONDS):
-        with contextlib.suppress(ConnectionError):
-            assert await caller.reader.read() == b""
 
 
 async def test_a_head_within_the_limit_is_read(caller: Wire) -> None:
@@ -174,47 +167,6 @@ async def test_what_is_no_http_is_refused(caller: Wire, nonsense: bytes) -> None
     answer = await caller.ask(nonsense)
     assert_invalid(answer, "request")
     await assert_closed(caller)
-
-
-@pytest.mark.parametrize("server", SERVERS)
-async def test_one_connection_too_many_is_not_served_and_the_others_are(
-    start_service: ServiceStarter, database_url: str, server: str
-) -> None:
-    service = start_service(server=server, database_url=database_url, connections_max=4)
-    async with contextlib.AsyncExitStack() as stack:
-        within = [await _served(stack, service.url) for _ in range(4)]
-        surplus = await stack.enter_async_context(wire(service.url))
-        answer = await surplus.ask(post("IssueCoupon", b"{}"))
-        if server == "uvicorn":
-            got = of_json(answer.body)
-            assert (answer.status, got.code, got.reason) == (503, "unavailable", "OVERLOADED")
-            assert got.retry_seconds is not None
-            assert answer.headers["cache-control"] == "no-store"
-        else:
-            assert answer == NO_ANSWER
-        await assert_closed(surplus)
-        assert [(await each.ask(GOOD)).status for each in within] == [200] * 4
-    async with contextlib.AsyncExitStack() as stack:
-        await _served(stack, service.url)
-
-
-async def _served(stack: contextlib.AsyncExitStack, url: str) -> Wire:
-    """Connect as soon as there is room, which ended connections leave in a moment."""
-    async with asyncio.timeout(ENDS_WITHIN_SECONDS):
-        while True:
-            caller = await stack.enter_async_context(wire(url))
-            if (await caller.ask(GOOD)).status == 200:
-                return caller
-
-
-async def test_uvicorn_closes_connections_far_beyond_the_limit_at_once(
-    start_service: ServiceStarter, database_url: str
-) -> None:
-    service = start_service(server="uvicorn", database_url=database_url, connections_max=1)
-    async with contextlib.AsyncExitStack() as stack:
-        callers = [await stack.enter_async_context(wire(service.url)) for _ in range(120)]
-        answers = [await each.ask(GOOD) for each in callers]
-    assert {each.status for each in answers} == {200, 503, 0}
 
 
 async def test_another_request_is_answered_before_a_bad_one_ends_the_connection(
@@ -362,22 +314,6 @@ async def test_a_stream_whose_answer_has_begun_and_that_does_not_go_on_is_given_
                 await caller.reader.read()
     assert service.stop() == 0
     assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []
-
-
-async def test_clients_of_http2_count_as_connections_of_uvicorn(
-    start_service: ServiceStarter, database_url: str
-) -> None:
-    service = start_service(server="uvicorn", database_url=database_url, connections_max=2)
-    async with contextlib.AsyncExitStack() as stack:
-        for _ in range(2):
-            caller = await stack.enter_async_context(wire(service.url))
-            await caller.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-            # Its settings: it speaks.
-            assert await caller.reader.readexactly(9)
-        surplus = await stack.enter_async_context(wire(service.url))
-        assert (await surplus.ask(GOOD)).status == 503
-    async with contextlib.AsyncExitStack() as stack:
-        await _served(stack, service.url)
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -1,14 +1,15 @@
 """HTTP as bytes on a socket, for requests that no client library would send."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 ANSWERS_WITHIN_SECONDS = 30
+ENDS_WITHIN_SECONDS = 30
 RPC_PREFIX = b"/coupon.v1.CouponService/"
 
 HeaderList = Sequence[tuple[bytes, bytes]]
@@ -84,7 +85,7 @@ class Wire:
         return body
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def wire(url: str) -> AsyncIterator[Wire]:
     """Connect to a URL's host and port."""
     parts = urlsplit(url)
@@ -93,6 +94,13 @@ async def wire(url: str) -> AsyncIterator[Wire]:
         yield Wire(reader, writer)
     finally:
         writer.transport.abort()
+
+
+async def assert_closed(caller: Wire) -> None:
+    """Hold that the server closes the connection, and says nothing more."""
+    async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+        with contextlib.suppress(ConnectionError):
+            assert await caller.reader.read() == b""
 
 
 def head(method: bytes, target: bytes, headers: HeaderList = ()) -> bytes:

@@ -48,6 +48,7 @@ CONTRACT: list[tuple[errors.Refused, str, str, list[type[Message]]]] = [
 
 FINER: dict[type[errors.Refused], tuple[errors.Refused, str]] = {
     errors.RateLimited: (errors.RateLimited(time_left=timedelta(seconds=1)), "OVERLOADED"),
+    errors.TooManyConnections: (errors.TooManyConnections(), "OVERLOADED"),
     errors.WatchersFull: (errors.WatchersFull(), "OVERLOADED"),
     errors.CredentialsMissing: (errors.CredentialsMissing(), "UNAUTHENTICATED"),
     errors.CodesDenied: (errors.CodesDenied(), "PERMISSION_DENIED"),

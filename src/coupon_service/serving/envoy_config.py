@@ -8,7 +8,7 @@ from typing import Any
 
 from pyvoy import PyvoyServer
 
-from coupon_service.serving import envoy_replies
+from coupon_service.serving import envoy_connections, envoy_replies, wire_refusals
 from coupon_service.serving.listening import SEND_BUFFER_BYTES
 from coupon_service.serving.wire_refusals import HEADERS_MAX
 from coupon_service.settings import Settings
@@ -28,6 +28,14 @@ DRAIN_SECONDS = 1
 NO_TEXT = r".*([^\x00-\x7F]|%[89A-Fa-f]).*"
 # Envoy warns of its own doings, a clean stop among them, so warnings stay out.
 LOG_LEVELS = {"debug": "info", "info": "error", "warning": "error", "error": "critical"}
+# Envoy keeps an answer's "connection: close" to itself unless it is told to.
+ENDING_CONNECTIONS = """
+function envoy_on_response(answer)
+  if answer:headers():get("connection") == "close" then
+    answer:streamInfo():drainConnectionUponCompletion()
+  end
+end
+"""
 _TYPES = "type.googleapis.com/envoy.extensions"
 
 
@@ -59,7 +67,7 @@ def envoy_config(settings: Settings, *, host: str, port: int, admin_path: Path) 
     http = chain["filters"][-1]["typed_config"]
     http |= _http(settings)
     http["route_config"] |= _endless_watches()
-    http["http_filters"].insert(0, _texts_only())
+    http["http_filters"][:0] = [_texts_only(), _ending_connections()]
     return made
 
 
@@ -87,7 +95,8 @@ def _overload_manager(settings: Settings) -> Config:
                 "typed_config": {
                     "@type": f"{_TYPES}.resource_monitors.downstream_connections.v3"
                     ".DownstreamConnectionsConfig",
-                    "max_active_downstream_connections": settings.connections_max,
+                    "max_active_downstream_connections": settings.connections_max
+                    + wire_refusals.SURPLUS_MAX,
                 },
             }
         ]
@@ -102,6 +111,7 @@ def _listener(settings: Settings) -> Config:
     kind = "http_inspector" if settings.tls_cert is None else "tls_inspector"
     name = "".join(word.capitalize() for word in kind.split("_"))
     return {
+        "stat_prefix": envoy_connections.LISTENER,
         "enable_reuse_port": True,
         "socket_options": [
             {
@@ -153,10 +163,24 @@ def _http(settings: Settings) -> Config:
         "use_remote_address": True,
         "skip_xff_append": True,
         "server_header_transformation": "PASS_THROUGH",
+        "early_header_mutation_extensions": [_numbered_connections()],
         "local_reply_config": envoy_replies.local_replies(settings),
         "access_log": envoy_replies.access_log(
             settings, for_people=is_for_people(settings.log_format)
         ),
+    }
+
+
+def _numbered_connections() -> Config:
+    """Let each request say which connection it came on, whatever its caller wrote there."""
+    number = {"key": envoy_connections.NUMBER, "value": "%CONNECTION_ID%"}
+    append = {"header": number, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": {
+            "@type": f"{_TYPES}.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+            "mutations": [{"append": append}],
+        },
     }
 
 
@@ -188,5 +212,16 @@ def _texts_only() -> Config:
         "typed_config": {
             "@type": f"{_TYPES}.filters.http.rbac.v3.RBAC",
             "rules": {"action": "DENY", "policies": {"paths that are no text": policy}},
+        },
+    }
+
+
+def _ending_connections() -> Config:
+    """End connections on which the application has the last word."""
+    return {
+        "name": "envoy.filters.http.lua",
+        "typed_config": {
+            "@type": f"{_TYPES}.filters.http.lua.v3.Lua",
+            "default_source_code": {"inline_string": ENDING_CONNECTIONS},
         },
     }

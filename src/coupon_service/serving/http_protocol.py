@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from coupon_service.callers import EXTENSION, IS_LOST
+from coupon_service.serving import wire_refusals
 from coupon_service.serving.connection_limits import Limits
 
 REFUSED_SECONDS_MAX = 2
@@ -60,7 +61,7 @@ class CouponHttpProtocol(HttpToolsProtocol):
         if surplus > self._limits.surplus_max:
             transport.abort()
         elif surplus > 0:
-            self.app = self._limits.answer_overloaded
+            self.app = wire_refusals.answer_overloaded
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered: of several, uvicorn tells the last to come."""

@@ -16,7 +16,8 @@ import structlog
 from uvicorn.config import STARTUP_FAILURE
 
 from coupon_service import logs
-from coupon_service.serving import envoy_draining
+from coupon_service.serving import envoy_draining, wire_refusals
+from coupon_service.serving.envoy_connections import Connections
 from coupon_service.serving.inherited import Inherited
 from coupon_service.settings import Settings
 
@@ -59,9 +60,11 @@ def _without_body(send: Any) -> Any:  # noqa: ANN401 # as ASGI has it
 async def application(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 # as ASGI has it
     """Answer a request, or take part in the start and stop, whose failure ends the process."""
     if scope["type"] == "http":
+        is_surplus = await _connections.is_surplus(scope)
+        answer = wire_refusals.answer_overloaded if is_surplus else _application
         # pyvoy delivers also to whoever has stopped waiting, which a cancelled future
         # does not bear.
-        await _application(
+        await answer(
             scope,
             lambda: asyncio.shield(receive()),
             _without_body(send) if scope["method"] == "HEAD" else send,
@@ -77,8 +80,10 @@ async def application(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN
     await _application(scope, receive, send_or_end)
 
 
-logs.configure(Settings())
+_settings = Settings()
+logs.configure(_settings)
 _inherited = Inherited.from_environment()
+_connections = Connections.of(_inherited.admin_path, connections_max=_settings.connections_max)
 _application = _made(_inherited.application)
 threading.Thread(
     target=_stop_when_told, args=[_inherited], name="stop-when-told", daemon=True

@@ -2,13 +2,19 @@
 
 import json
 from http import HTTPStatus
+from typing import Any
 
-from coupon_service import errors, http_replies
-from coupon_service.rpc_errors import connect_error, in_connect
+from coupon_service import errors, heads, http_replies
+from coupon_service.heads import Scope
+from coupon_service.http_replies import JSON_HEADERS, NO_STORE
+from coupon_service.rpc_errors import connect_error, in_connect, in_grpc
 from coupon_service.settings import Settings
 
 # More headers than any client sends; proxies add some.
 HEADERS_MAX = 100
+# Connections beyond the limit that are told so; yet more are closed without a word.
+SURPLUS_MAX = 100
+CLOSE = (b"connection", b"close")
 
 
 def head_too_large(settings: Settings) -> tuple[int, bytes]:
@@ -39,9 +45,17 @@ def too_slow(settings: Settings) -> tuple[int, bytes]:
     return _encoded(_invalid("request", described))
 
 
-def overloaded() -> tuple[int, bytes]:
-    """Return the HTTP status and body for a call on one connection too many."""
-    return _encoded(errors.Overloaded())
+async def answer_overloaded(scope: Scope, _receive: Any, send: Any) -> None:  # noqa: ANN401 # as ASGI has it
+    """Answer whatever comes on one connection too many, and close it."""
+    refusal = connect_error(errors.TooManyConnections())
+    kind = heads.content_type(scope)
+    status, body = in_connect(refusal)
+    headers = JSON_HEADERS
+    if heads.is_grpc(kind):
+        status, body = HTTPStatus.OK, b""
+        headers = [*in_grpc(refusal, web=heads.is_grpc_web(kind)), NO_STORE]
+    length = (b"content-length", str(len(body)).encode())
+    await http_replies.reply(send, status, body, [*headers, length, CLOSE])
 
 
 def _invalid(field: str, description: str) -> errors.InvalidRequest:

@@ -1,0 +1,125 @@
+"""How many connections an Envoy may have, by what its application is told of them."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from coupon_service.serving import envoy_connections
+from coupon_service.serving.envoy_connections import NUMBER, Connections
+
+LIMIT = 4
+
+
+@dataclass
+class Envoy:
+    """Opens and ends connections, and counts how often it is asked how many are open."""
+
+    open: set[int] = field(default_factory=set)
+    opened: int = 0
+    asked: int = 0
+    answers: bool = True
+
+    def count(self) -> int:
+        self.asked += 1
+        if not self.answers:
+            raise ConnectionRefusedError
+        return len(self.open)
+
+    def connect(self) -> int:
+        self.opened += 1
+        self.open.add(self.opened)
+        return self.opened
+
+
+@pytest.fixture
+def envoy() -> Envoy:
+    return Envoy()
+
+
+@pytest.fixture
+def connections(envoy: Envoy) -> Connections:
+    return Connections(envoy.count, connections_max=LIMIT)
+
+
+@pytest.fixture
+def always_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no look at a full Envoy hold for a while."""
+    monkeypatch.setattr(envoy_connections, "FULL_SECONDS", 0)
+
+
+async def is_surplus(connections: Connections, number: int) -> bool:
+    headers = [(b"host", b"x"), (NUMBER.encode(), str(number).encode()), (b"x-later", b"1")]
+    return await connections.is_surplus({"headers": headers})
+
+
+async def test_as_many_connections_as_allowed_are_served_without_a_look(
+    envoy: Envoy, connections: Connections
+) -> None:
+    got = [await is_surplus(connections, envoy.connect()) for _ in range(LIMIT)]
+    assert (got, envoy.asked) == ([False] * LIMIT, 0)
+
+
+@pytest.mark.usefixtures("always_look")
+async def test_each_connection_beyond_the_limit_is_surplus_and_no_other(
+    envoy: Envoy, connections: Connections
+) -> None:
+    within = [envoy.connect() for _ in range(LIMIT)]
+    beyond = [envoy.connect() for _ in range(3)]
+    assert [await is_surplus(connections, each) for each in beyond] == [True] * 3
+    assert [await is_surplus(connections, each) for each in within] == [False] * LIMIT
+
+
+@pytest.mark.usefixtures("always_look")
+async def test_connections_that_have_not_said_anything_count(
+    envoy: Envoy, connections: Connections
+) -> None:
+    for _ in range(LIMIT):
+        envoy.connect()
+    assert await is_surplus(connections, envoy.connect())
+
+
+@pytest.mark.usefixtures("always_look")
+async def test_the_room_of_a_connection_that_ended_is_given_to_the_next(
+    envoy: Envoy, connections: Connections
+) -> None:
+    first, *_ = [envoy.connect() for _ in range(LIMIT)]
+    refused = envoy.connect()
+    assert await is_surplus(connections, refused)
+    envoy.open -= {first, refused}
+    assert not await is_surplus(connections, envoy.connect())
+    assert await is_surplus(connections, envoy.connect())
+
+
+async def test_envoy_is_asked_once_for_as_many_connections_as_there_was_room_for(
+    envoy: Envoy, connections: Connections
+) -> None:
+    for _ in range(10 * LIMIT):
+        number = envoy.connect()
+        assert not await is_surplus(connections, number)
+        assert not await is_surplus(connections, number)
+        envoy.open.discard(number)
+    # Of the four with room, one is the one that was looked for.
+    assert envoy.asked == 9
+
+
+async def test_a_full_envoy_is_not_asked_for_each_connection(
+    envoy: Envoy, connections: Connections
+) -> None:
+    surplus = [envoy.connect() for _ in range(LIMIT + 50)][LIMIT:]
+    got = await asyncio.gather(*(is_surplus(connections, each) for each in surplus))
+    assert got == [True] * 50
+    assert envoy.asked == 1
+
+
+async def test_nobody_is_refused_because_envoy_cannot_be_asked(
+    envoy: Envoy, connections: Connections
+) -> None:
+    envoy.answers = False
+    assert not await is_surplus(connections, LIMIT + 1)
+
+
+async def test_a_request_whose_connection_has_no_number_is_served(
+    connections: Connections,
+) -> None:
+    assert not await connections.is_surplus({"headers": [(b"host", b"x")]})
