@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,8 @@ def serve(**options: Any) -> None:  # noqa: ANN401 # click's options, checked by
       COUPON_DATABASE_URL=postgresql://user:password@host/coupons coupon-service serve
     """  # noqa: D301 # \b is click's mark for a paragraph that keeps its lines
     stop_signals.leave_when_told()
-    spawning.begin_importing()
+    # Not from the settings, whose reading takes as long as half of the imports.
+    spawning.begin_importing(options["server"] or os.environ.get("COUPON_SERVER", "uvicorn"))
     # Imported only here: the client commands must not wait for the server's modules.
     from coupon_service.embedded import EmbeddedPostgresError  # noqa: PLC0415
     from coupon_service.serving.server import CannotServe  # noqa: PLC0415

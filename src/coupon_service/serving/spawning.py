@@ -12,17 +12,24 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
 TEMPORARY_PATH_MAX = 60
-IMPORTED_BEFOREHAND = [
-    "coupon_service.cli",
-    "coupon_service.serving.uvicorn_workers",
-    "coupon_service.app",
-]
+# A worker of pyvoy becomes another program, which imports the application itself.
+IMPORTED_BEFOREHAND = {
+    "uvicorn": [
+        "coupon_service.cli",
+        "coupon_service.serving.uvicorn_server",
+        "coupon_service.app",
+    ],
+    "pyvoy": ["coupon_service.cli", "coupon_service.serving.envoy_process"],
+}
 
 
-def begin_importing() -> None:
-    """Start the process that imports, if it does not run yet, and do not wait for it."""
+def begin_importing(server: str) -> None:
+    """Start the process that imports for a server's workers, and do not wait for it.
+
+    Should they be another's after all, they import what they need themselves.
+    """
     _make_room_for_sockets()
-    context().set_forkserver_preload(IMPORTED_BEFOREHAND)
+    context().set_forkserver_preload(IMPORTED_BEFOREHAND.get(server, []))
     # That one is never told to stop but by its end: until it knows, Ctrl+C must not disturb it.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -20,6 +20,8 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+# The exit status of a worker whose application cannot start: uvicorn's own.
+STARTUP_FAILURE = 3
 # A worker that dies sooner than this after its start is not replaced at once.
 STEADY_SECONDS = 1
 PAUSE_SECONDS = 1
