@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -26,6 +27,25 @@ pytest_plugins = ["interop.matrix"]
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+TESTS = Path(__file__).parent
+
+
+# What takes longest begins first, so that none of it is left over when all else is done.
+LONGEST_FIRST = ("proof", "interop", "attack", "acceptance", "faults")
+
+
+@pytest.hookimpl(tryfirst=True)  # before what tells the processes of the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests in order, and let those of a file go to one process.
+
+    All interop tests go to one: their clients and services take long to make.
+    """
+    folders = {item: item.path.relative_to(TESTS).parts[0] for item in items}
+    places = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(folders[item], len(places)))
+    for item in items:
+        group = "interop" if folders[item] == "interop" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

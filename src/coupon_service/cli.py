@@ -119,17 +119,18 @@ def serve(**options: Any) -> None:  # noqa: ANN401 # click's options, checked by
     """  # noqa: D301 # \b is click's mark for a paragraph that keeps its lines
     stop_signals.leave_when_told()
     # Not from the settings, whose reading takes as long as half of the imports.
-    spawning.begin_importing(options["server"] or os.environ.get("COUPON_SERVER", "uvicorn"))
-    # Imported only here: the client commands must not wait for the server's modules.
-    from coupon_service.embedded import EmbeddedPostgresError  # noqa: PLC0415
-    from coupon_service.serving.server import CannotServe  # noqa: PLC0415
-    from coupon_service.serving.server import serve as run  # noqa: PLC0415
+    server = options["server"] or os.environ.get("COUPON_SERVER", "uvicorn")
+    with spawning.importing(server):
+        # Imported only here: the client commands must not wait for the server's modules.
+        from coupon_service.embedded import EmbeddedPostgresError  # noqa: PLC0415
+        from coupon_service.serving.server import CannotServe  # noqa: PLC0415
+        from coupon_service.serving.server import serve as run  # noqa: PLC0415
 
-    chosen = {name: value for name, value in options.items() if value is not None}
-    try:
-        run(_settings(**chosen))
-    except (CannotServe, EmbeddedPostgresError) as exc:
-        raise Failure(str(exc)) from exc
+        chosen = {name: value for name, value in options.items() if value is not None}
+        try:
+            run(_settings(**chosen))
+        except (CannotServe, EmbeddedPostgresError) as exc:
+            raise Failure(str(exc)) from exc
 
 
 @main.command()

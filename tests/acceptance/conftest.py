@@ -32,6 +32,22 @@ def shared_service(shared_url: str) -> Iterator[Service]:
         yield service
 
 
+@pytest.fixture(scope="session")
+def shared_pyvoy(shared_url: str) -> Iterator[Service]:
+    """The same with pyvoy, on the same database."""
+    with running_service("--workers", "2", "--server", "pyvoy", database_url=shared_url) as service:
+        yield service
+
+
+@pytest.fixture
+def shared(request: pytest.FixtureRequest, server: str) -> Service:
+    """The shared service on the test's server."""
+    service: Service = request.getfixturevalue(
+        {"uvicorn": "shared_service", "pyvoy": "shared_pyvoy"}[server]
+    )
+    return service
+
+
 @pytest.fixture(scope="module")
 def own_url(databases: Databases) -> Iterator[str]:
     """A database for the tests of one module alone."""

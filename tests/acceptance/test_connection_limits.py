@@ -170,10 +170,9 @@ async def test_what_is_no_http_is_refused(caller: Wire, nonsense: bytes) -> None
 
 
 async def test_another_request_is_answered_before_a_bad_one_ends_the_connection(
-    start_service: ServiceStarter, database_url: str
+    shared_service: Service,
 ) -> None:
-    service = start_service(server="uvicorn", database_url=database_url)
-    async with wire(service.url) as caller:
+    async with wire(shared_service.url) as caller:
         await caller.send(head(b"GET", b"/readyz") + b"nonsense\r\n\r\n")
         assert (await caller.answer()).json() == {"status": "ready"}
         await assert_closed(caller)
@@ -205,12 +204,9 @@ async def _spoken_http2(
     return heard
 
 
-async def test_http2_without_grpc_is_told_so_by_uvicorn(
-    start_service: ServiceStarter, database_url: str
-) -> None:
-    service = start_service(server="uvicorn", database_url=database_url)
+async def test_http2_without_grpc_is_told_so_by_uvicorn(shared_service: Service) -> None:
     path = [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", "/healthz")]
-    heard = await _spoken_http2(service, path, b"")
+    heard = await _spoken_http2(shared_service, path, b"")
     assert (heard[":status"], heard["body"], heard["goaway"]) == ("505", MESSAGE.encode(), 0)
 
 
@@ -228,14 +224,13 @@ async def _events(caller: Wire, spoken: H2Connection) -> list[Event]:
 
 @pytest.mark.parametrize("ends", [True, False], ids=["ends late", "never ends"])
 async def test_http2_is_not_ended_by_uvicorn_while_a_request_still_comes(
-    start_service: ServiceStarter, database_url: str, *, ends: bool
+    shared_service: Service, *, ends: bool
 ) -> None:
-    service = start_service(server="uvicorn", database_url=database_url)
     spoken = H2Connection(H2Configuration(header_encoding="utf-8"))
     spoken.initiate_connection()
     path = [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", "/x")]
     spoken.send_headers(1, path)
-    async with wire(service.url) as caller:
+    async with wire(shared_service.url) as caller:
         await caller.send(spoken.data_to_send())
         answered = await _events(caller, spoken)
         assert any(isinstance(each, ResponseReceived) for each in answered)
@@ -264,16 +259,15 @@ async def test_http2_that_goes_on_and_on_is_cut_by_uvicorn(
 
 
 async def test_http2_that_asks_for_nothing_on_and_on_is_cut_by_uvicorn(
-    start_service: ServiceStarter, database_url: str
+    shared_service: Service,
 ) -> None:
-    service = start_service(server="uvicorn", database_url=database_url)
     spoken = H2Connection(H2Configuration())
     spoken.initiate_connection()
     begun = spoken.data_to_send()
     spoken.ping(b"12345678")
     ping = spoken.data_to_send()
     byte_count = 0
-    async with wire(service.url) as caller:
+    async with wire(shared_service.url) as caller:
         await caller.send(begun + ping * (3 * BYTES_MAX // len(ping)))
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(ENDS_WITHIN_SECONDS):
@@ -323,17 +317,9 @@ async def test_a_stream_whose_answer_has_begun_and_that_does_not_go_on_is_given_
     ids=["rpc", "probe", "nothing"],
 )
 async def test_a_caller_of_http_1_0_gets_an_answer_that_it_can_read(
-    shared_service: Service,
-    start_service: ServiceStarter,
-    database_url: str,
-    server: str,
-    request_bytes: bytes,
+    shared: Service, request_bytes: bytes
 ) -> None:
-    is_shared = server == "uvicorn"
-    service = (
-        shared_service if is_shared else start_service(server=server, database_url=database_url)
-    )
-    async with wire(service.url) as caller:
+    async with wire(shared.url) as caller:
         await caller.send(request_bytes.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1))
         async with asyncio.timeout(ENDS_WITHIN_SECONDS):
             answered = await caller.reader.read()

@@ -32,14 +32,13 @@ def test_on_this_machine_everything_is_open_and_the_first_lines_say_so(
     assert calls_without_token(service.url) == 200
 
 
-@pytest.mark.parametrize("place", ["environment", "file"])
-@pytest.mark.parametrize("command", ["serve", "migrate"])
 @pytest.mark.parametrize(
-    ("misspelt", "meant"),
+    ("place", "command", "misspelt", "meant"),
     [
-        ("COUPON_POOLSIZE", "COUPON_POOL_SIZE"),
-        ("COUPON_ADMIN_TOKEN_HASH", "COUPON_ADMIN_TOKEN_HASHES"),
-        ("coupon_rate_limits", "COUPON_RATE_LIMIT"),
+        ("environment", "serve", "COUPON_POOLSIZE", "COUPON_POOL_SIZE"),
+        ("environment", "migrate", "COUPON_ADMIN_TOKEN_HASH", "COUPON_ADMIN_TOKEN_HASHES"),
+        ("file", "serve", "COUPON_ADMIN_TOKEN_HASH", "COUPON_ADMIN_TOKEN_HASHES"),
+        ("file", "migrate", "coupon_rate_limits", "COUPON_RATE_LIMIT"),
     ],
 )
 def test_a_setting_that_is_misspelt_is_refused(

@@ -1,11 +1,11 @@
 """Connections without a call under way stay open for as long as whoever pools them expects."""
 
 import asyncio
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import ServiceStarter
-from support.service import Service
+from support.service import Service, running_service
 
 from coupon_service.settings import Settings
 
@@ -13,6 +13,15 @@ SERVERS = ("uvicorn", "pyvoy")
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 # Longer than the HTTP server's own default, at which clients and balancers lost calls.
 IDLE_SECONDS = 6
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def impatient(request: pytest.FixtureRequest, own_url: str) -> Iterator[Service]:
+    """A service that keeps idle connections for a second."""
+    with running_service(
+        "--server", request.param, database_url=own_url, keep_alive_seconds=1
+    ) as service:
+        yield service
 
 
 async def _connect(service: Service) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -29,32 +38,26 @@ async def _ask(
     return status.strip()
 
 
-async def test_a_connection_that_was_idle_for_seconds_is_answered(service: Service) -> None:
-    reader, writer = await _connect(service)
+async def test_a_connection_that_was_idle_for_seconds_is_answered(shared_service: Service) -> None:
+    reader, writer = await _connect(shared_service)
     assert await _ask(reader, writer) == b"HTTP/1.1 200 OK"
     await asyncio.sleep(IDLE_SECONDS)
     assert await _ask(reader, writer) == b"HTTP/1.1 200 OK"
     writer.close()
 
 
-@pytest.mark.parametrize("server", SERVERS)
-async def test_a_connection_that_stays_idle_is_closed_in_the_end(
-    start_service: ServiceStarter, database_url: str, server: str
-) -> None:
-    service = start_service(server=server, database_url=database_url, keep_alive_seconds=1)
-    reader, writer = await _connect(service)
+async def test_a_connection_that_stays_idle_is_closed_in_the_end(impatient: Service) -> None:
+    reader, writer = await _connect(impatient)
     assert await _ask(reader, writer) == b"HTTP/1.1 200 OK"
     async with asyncio.timeout(30):
         assert await reader.read() == b""
     writer.close()
 
 
-@pytest.mark.parametrize("server", SERVERS)
 async def test_a_connection_on_which_a_request_arrives_slowly_is_not_idle(
-    start_service: ServiceStarter, database_url: str, server: str
+    impatient: Service,
 ) -> None:
-    service = start_service(server=server, database_url=database_url, keep_alive_seconds=1)
-    reader, writer = await _connect(service)
+    reader, writer = await _connect(impatient)
     assert await _ask(reader, writer) == b"HTTP/1.1 200 OK"
     writer.write(REQUEST[:-2])
     await asyncio.sleep(3)

@@ -80,11 +80,10 @@ async def test_callers_under_way_are_all_answered_when_it_stops_and_the_log_stay
     assert noise(service) == []
 
 
-def test_each_worker_answers(start_service: ServiceStarter, database_url: str, server: str) -> None:
-    service = start_service("--workers", "2", database_url=database_url, server=server)
-    workers = set(service.worker_pids())
+def test_each_worker_answers(shared: Service) -> None:
+    workers = set(shared.worker_pids())
     assert len(workers) == 2
-    eventually(lambda: answering(service, workers) == workers)
+    eventually(lambda: answering(shared, workers) == workers)
 
 
 def answering(service: Service, workers: set[int]) -> set[int]:
@@ -121,7 +120,7 @@ def test_workers_that_are_still_starting_stop_too(
     start_service: ServiceStarter, database_url: str, server: str
 ) -> None:
     # Ready is said when one of them answers.
-    service = start_service("--workers", "8", database_url=database_url, server=server, pool_size=2)
+    service = start_service("--workers", "4", database_url=database_url, server=server, pool_size=2)
     assert service.stop() == 0
     assert noise(service) == []
 
@@ -189,15 +188,14 @@ def test_ctrl_c_in_a_terminal_stops_it_with_status_0(database_url: str, server: 
 
 @pytest.mark.parametrize("other", SERVERS)
 def test_a_port_that_a_service_has_is_refused_to_another(
-    start_service: ServiceStarter, database_url: str, server: str, other: str
+    shared: Service, database_url: str, other: str
 ) -> None:
-    service = start_service(database_url=database_url, server=server)
-    port = str(urlsplit(service.url).port)
+    port = str(urlsplit(shared.url).port)
     ended = run_program("serve", "--port", port, server=other, database_url=database_url)
     assert ended.returncode == 1
     assert f"cannot listen on 127.0.0.1 port {port}: Address already in use\n" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert is_up(service.url)
+    assert is_up(shared.url)
 
 
 def test_the_port_of_a_service_that_stopped_is_free_at_once(

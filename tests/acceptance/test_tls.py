@@ -5,8 +5,9 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import grpc
@@ -15,13 +16,12 @@ import pytest
 import trustme
 from conftest import ServiceStarter
 from support.program import run_program
-from support.service import Service, eventually
+from support.service import Service, eventually, running_service
 
 from coupon_service.serving.http2_notice import MESSAGE
 
 SERVERS = ("uvicorn", "pyvoy")
 ISSUE = "/coupon.v1.CouponService/IssueCoupon"
-on_both = pytest.mark.parametrize("server", SERVERS)
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +50,23 @@ def context(authority: trustme.CA) -> ssl.SSLContext:
     return made
 
 
-Starter = Callable[[str], Service]
-
-
-@pytest.fixture
-def start(start_service: ServiceStarter, database_url: str, files: dict[str, Path]) -> Starter:
-    """Start a service with TLS, on the server that is named."""
+@pytest.fixture(scope="module", params=SERVERS)
+def service(
+    request: pytest.FixtureRequest, own_url: str, files: dict[str, Path]
+) -> Iterator[Service]:
+    """A service with TLS on each server, whose log stays clean whatever callers do."""
     names = ("--tls-cert", str(files["cert"]), "--tls-key", str(files["key"]))
-    return lambda server: start_service("--server", server, *names, database_url=database_url)
+    with running_service(
+        "--server", request.param, *names, database_url=own_url, receive_seconds_max=2
+    ) as made:
+        yield made
+        assert made.stop() == 0
+        assert noise(made) == []
 
 
-@pytest.fixture
-def start_plain(start_service: ServiceStarter, database_url: str) -> Starter:
-    """Start a service without TLS, on the server that is named."""
-    return lambda server: start_service("--server", server, database_url=database_url)
+def server_of(service: Service) -> str:
+    arguments = cast("list[str]", service.process.args)
+    return arguments[arguments.index("--server") + 1]
 
 
 def noise(service: Service) -> list[dict[str, object]]:
@@ -81,11 +84,9 @@ def protocol_chosen(service: Service, context: ssl.SSLContext, *offered: str) ->
         return wrapped.selected_alpn_protocol()
 
 
-@on_both
 def test_calls_over_tls_are_answered_and_older_versions_refused(
-    start: Starter, server: str, context: ssl.SSLContext
+    service: Service, context: ssl.SSLContext
 ) -> None:
-    service = start(server)
     assert service.url.startswith("https://127.0.0.1:")
     with httpx.Client(verify=context) as client:
         assert client.get(f"{service.url}/readyz").json() == {"status": "ready"}
@@ -95,35 +96,30 @@ def test_calls_over_tls_are_answered_and_older_versions_refused(
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError):
         protocol_chosen(service, context, "http/1.1")
-    assert service.stop() == 0
-    assert noise(service) == []
 
 
-@pytest.mark.parametrize(
-    ("server", "chosen"),
-    # A client of HTTP/2 alone is told by uvicorn in HTTP/2 what to do instead.
-    [("uvicorn", ["http/1.1", "http/1.1", "h2"]), ("pyvoy", ["h2", "http/1.1", "h2"])],
-)
-def test_the_protocol_is_negotiated(
-    start: Starter, server: str, chosen: list[str], context: ssl.SSLContext
-) -> None:
-    service = start(server)
+def test_the_protocol_is_negotiated(service: Service, context: ssl.SSLContext) -> None:
     offers = [("h2", "http/1.1"), ("http/1.1",), ("h2",)]
-    assert [protocol_chosen(service, context, *offered) for offered in offers] == chosen
+    chosen = [protocol_chosen(service, context, *offered) for offered in offers]
+    # A client of HTTP/2 alone is told by uvicorn in HTTP/2 what to do instead.
+    of_both = {"uvicorn": "http/1.1", "pyvoy": "h2"}[server_of(service)]
+    assert chosen == [of_both, "http/1.1", "h2"]
 
 
-@on_both
-def test_plain_http_to_the_port_of_tls_and_the_reverse_make_no_noise(
-    start: Starter, start_plain: Starter, server: str, context: ssl.SSLContext
-) -> None:
-    encrypted = start(server)
+def test_plain_http_to_the_port_of_tls_is_no_call(service: Service) -> None:
     with pytest.raises(httpx.TransportError):
-        httpx.get(encrypted.url.replace("https:", "http:"))
-    plain = start_plain(server)
+        httpx.get(service.url.replace("https:", "http:"))
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_tls_to_the_port_of_plain_http_makes_no_noise(
+    start_service: ServiceStarter, database_url: str, server: str, context: ssl.SSLContext
+) -> None:
+    plain = start_service("--server", server, database_url=database_url)
     with pytest.raises(httpx.TransportError), httpx.Client(verify=context) as client:
         client.get(plain.url.replace("http:", "https:"))
-    assert (encrypted.stop(), plain.stop()) == (0, 0)
-    assert noise(encrypted) + noise(plain) == []
+    assert plain.stop() == 0
+    assert noise(plain) == []
 
 
 @pytest.mark.parametrize(
@@ -160,40 +156,37 @@ def test_a_certificate_without_its_key_and_the_reverse_are_bad_usage(
     assert "a certificate and its key go together: set both, or neither" in ended.stderr
 
 
-def test_a_grpc_client_of_uvicorn_is_told_what_to_do(
-    start: Starter, start_plain: Starter, files: dict[str, Path]
+def assert_told_what_to_do(channel: grpc.Channel) -> None:
+    """Hold that a gRPC client of uvicorn is told what to do instead."""
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(ISSUE)(b"", timeout=30)
+    told = caught.value
+    assert (told.code(), told.details()) == (grpc.StatusCode.UNIMPLEMENTED, MESSAGE)
+
+
+def test_a_grpc_client_of_uvicorn_without_tls_is_told_what_to_do(
+    shared_service: Service,
 ) -> None:
-    encrypted = start("uvicorn")
-    plain = start_plain("uvicorn")
-    trusted = grpc.ssl_channel_credentials(files["authority"].read_bytes())
-    port = urlsplit(encrypted.url).port
-    with (
-        grpc.insecure_channel(urlsplit(plain.url).netloc) as open_channel,
-        grpc.secure_channel(f"localhost:{port}", trusted) as encrypted_channel,
-    ):
-        for channel in (open_channel, encrypted_channel):
-            with pytest.raises(grpc.RpcError) as caught:
-                channel.unary_unary(ISSUE)(b"", timeout=30)
-            told = caught.value
-            assert (told.code(), told.details()) == (grpc.StatusCode.UNIMPLEMENTED, MESSAGE)
-    assert (encrypted.stop(), plain.stop()) == (0, 0)
-    assert noise(encrypted) + noise(plain) == []
+    with grpc.insecure_channel(urlsplit(shared_service.url).netloc) as channel:
+        assert_told_what_to_do(channel)
 
 
-def test_grpc_over_tls_is_answered_by_pyvoy(start: Starter, files: dict[str, Path]) -> None:
-    service = start("pyvoy")
+def test_grpc_over_tls_is_answered_by_pyvoy_and_told_by_uvicorn_what_to_do(
+    service: Service, files: dict[str, Path]
+) -> None:
     trusted = grpc.ssl_channel_credentials(files["authority"].read_bytes())
     with grpc.secure_channel(f"localhost:{urlsplit(service.url).port}", trusted) as channel:
+        if server_of(service) == "uvicorn":
+            assert_told_what_to_do(channel)
+            return
         with pytest.raises(grpc.RpcError) as caught:
             channel.unary_unary(ISSUE)(b"", timeout=30)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-@on_both
 def test_the_command_line_says_why_it_cannot_reach_a_service_over_tls(
-    start: Starter, server: str, files: dict[str, Path]
+    service: Service, files: dict[str, Path]
 ) -> None:
-    service = start(server)
     create = ("campaign", "create", "--name", "x", "--limit", "1", "--start", "now")
     trusting = {"SSL_CERT_FILE": str(files["authority"])}
     plain_url = service.url.replace("https://", "http://")
@@ -203,14 +196,7 @@ def test_the_command_line_says_why_it_cannot_reach_a_service_over_tls(
     assert run_program(*create, url=plain_url).stderr.count("cannot be reached") == 1
 
 
-@on_both
-def test_a_handshake_that_does_not_go_on_is_given_up(
-    start_service: ServiceStarter, database_url: str, files: dict[str, Path], server: str
-) -> None:
-    names = ("--tls-cert", str(files["cert"]), "--tls-key", str(files["key"]))
-    service = start_service(
-        "--server", server, *names, database_url=database_url, receive_seconds_max=1
-    )
+def test_a_handshake_that_does_not_go_on_is_given_up(service: Service) -> None:
     parts = urlsplit(service.url)
     beginning = ssl.MemoryBIO()
     with pytest.raises(ssl.SSLWantReadError):
@@ -224,11 +210,9 @@ def test_a_handshake_that_does_not_go_on_is_given_up(
         with contextlib.suppress(ConnectionResetError):
             while caller.recv(65_536):
                 pass
-    assert service.stop() == 0
-    assert noise(service) == []
 
 
-@on_both
+@pytest.mark.parametrize("server", SERVERS)
 def test_a_worker_that_cannot_be_replaced_leaves_the_others_alone(
     start_service: ServiceStarter,
     database_url: str,

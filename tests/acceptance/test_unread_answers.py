@@ -10,16 +10,14 @@ import asyncpg
 import grpc
 import psutil
 import pytest
-from acceptance.conftest import create_campaign
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, Event, StreamReset
+from support.campaigns import insert
 from support.service import Service, eventually, running_service
 from support.wire import JSON, envelope, post
 
-from coupon_service import queries
-from coupon_service.codes import random_codes
 from coupon_service.gen.coupon.v1 import coupon_pb as pb
 
 SEND_SECONDS_MAX = 1
@@ -33,17 +31,15 @@ def campaign_id(own_url: str) -> str:
     """A campaign that has issued so many coupons that an answer with all is long."""
 
     async def make() -> str:
-        with running_service(database_url=own_url) as service:
-            made = await create_campaign(service.url, limit=CODES)
         sql = await asyncpg.connect(own_url)
-        await sql.fetchrow(queries.CLAIM, made, 0, random_codes(CODES), [None] * CODES)
+        made = await insert(sql, limit=CODES, issued=CODES)
         await sql.close()
         return made
 
     return asyncio.run(make())
 
 
-@pytest.fixture(params=["uvicorn", "pyvoy"])
+@pytest.fixture(scope="module", params=["uvicorn", "pyvoy"])
 def impatient(request: pytest.FixtureRequest, own_url: str) -> Iterator[Service]:
     """A service that does not wait long for its callers to read, and whose log stays clean."""
     with running_service(

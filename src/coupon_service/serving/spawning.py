@@ -5,9 +5,12 @@ process to copy, multiprocessing's fork server, imports while the database start
 that workers are there as soon as the database is, and a dead one is replaced at once.
 """
 
+import contextlib
 import multiprocessing
+import os
 import signal
 import tempfile
+from collections.abc import Iterator
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
@@ -23,11 +26,29 @@ IMPORTED_BEFOREHAND = {
 }
 
 
-def begin_importing(server: str) -> None:
-    """Start the process that imports for a server's workers, and do not wait for it.
+@contextlib.contextmanager
+def importing(server: str) -> Iterator[None]:
+    """Let a process import for a server's workers meanwhile; end it if they are not wanted.
 
     Should they be another's after all, they import what they need themselves.
     """
+    _begin_importing(server)
+    try:
+        yield
+    except BaseException:
+        # Left alone, it would go on for a second, to no end.
+        _give_up()
+        raise
+
+
+def _give_up() -> None:
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined] # noqa: SLF001 # it has no other name
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _begin_importing(server: str) -> None:
     _make_room_for_sockets()
     context().set_forkserver_preload(IMPORTED_BEFOREHAND.get(server, []))
     # That one is never told to stop but by its end: until it knows, Ctrl+C must not disturb it.
