@@ -27,11 +27,16 @@ def command(process: psutil.Process) -> str:
         return ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 @pytest.mark.parametrize(
-    "arguments",
-    [["faults", "stampede"], ["attack", "json"], ["broken", "service"]],
-    ids=lambda arguments: arguments[0],
+    ("arguments", "number"),
+    [
+        (["faults", "stampede"], signal.SIGTERM),
+        (["faults", "stampede"], signal.SIGHUP),
+        (["attack", "json"], signal.SIGTERM),
+        (["attack", "json"], signal.SIGINT),
+        (["broken", "service"], signal.SIGTERM),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else value.name,
 )
 def test_a_proof_that_is_told_to_end_leaves_nothing_behind(
     arguments: list[str], number: signal.Signals

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 ENDS_WITHIN_SECONDS = 120
 COUPONS = 300
 SMALL = ("--coupons", str(COUPONS), "--rate", "200", "--starts-in", "2", "--seed", "7")
+LONG_RUSH = ("rush", "--coupons", "1000000", "--rate", "200", "--starts-in", "2")
 VOID = frozenset({"meta", "br", "link"})
 
 
@@ -195,7 +196,7 @@ def test_a_rush_that_cannot_begin_leaves_the_run_before_as_it_was(
 def test_a_rush_that_is_told_to_end_gives_its_verdict_at_once(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    with started("rush", "--coupons", "1000000", "--starts-in", "2", "--output", tmp_path) as rush:
+    with started(*LONG_RUSH, "--output", tmp_path) as rush:
         told = wait_for("T+2s", rush)
         rush.send_signal(number)  # to itself alone, not to those it started
         told += rush.communicate(timeout=ENDS_WITHIN_SECONDS)[0]
