@@ -42,7 +42,7 @@ run: $(STAMP) ## set up what is missing, then run the service on http://127.0.0.
 
 .PHONY: test
 test: check ## set up what is missing, then run every check and test
-	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # Half of a test is waiting, so there are more processes than the two processors of a small machine.
 TEST_PROCESSES ?= 4

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from support.databases import Databases, server_url
 from support.service import Service, running_service
+from xdist.scheduler import LoadFileScheduling
 
 from coupon_service.codes import random_codes
 from coupon_service.domain import Campaign, NewCampaign
@@ -28,24 +29,32 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 TESTS = Path(__file__).parent
+INTEROP = "tests/interop/"
 
 
 # What takes longest begins first, so that none of it is left over when all else is done.
 LONGEST_FIRST = ("proof", "interop", "attack", "acceptance", "faults")
 
 
-@pytest.hookimpl(tryfirst=True)  # before what tells the processes of the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests in order, and let those of a file go to one process.
-
-    All interop tests go to one: their clients and services take long to make.
-    """
-    folders = {item: item.path.relative_to(TESTS).parts[0] for item in items}
+    """Put the folders of tests in order."""
     places = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: places.get(folders[item], len(places)))
-    for item in items:
-        group = "interop" if folders[item] == "interop" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: places.get(item.path.relative_to(TESTS).parts[0], len(places)))
+
+
+class FileByFile(LoadFileScheduling):  # type: ignore[misc] # it has no types
+    """Gives each file of tests to one process, and all of the interop tests to one.
+
+    Their clients and services take long to make, and would be made in each.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return INTEROP if nodeid.startswith(INTEROP) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileByFile:
+    """Distribute the tests so."""
+    return FileByFile(config, log)
 
 
 @pytest.fixture(scope="session")
