@@ -46,6 +46,10 @@ class Service:
         servers = [c for c in children if "forkserver" in " ".join(_cmdline(c))]
         return [worker.pid for server in servers for worker in server.children()]
 
+    def noise(self) -> list[dict[str, Any]]:
+        """Return what is in the log beside the lines of a clean start and stop."""
+        return [entry for entry in self.log if entry.get("level") not in {"debug", "info"}]
+
     def seen_from_there(self, path: Path) -> Path:
         """Return the path under which others find a file of a disk that only the service sees."""
         return Path(f"/proc/{self.pid}/root{path}")

@@ -21,6 +21,7 @@ _SYSTEM_ERROR = re.compile(r"([^: ][^:]*) \(os error \d+\)")
 
 _OTHER_CAUSES = {
     "invalid peer certificate": "its certificate is not trusted (see SSL_CERT_FILE)",
+    "received corrupt message": "it does not speak TLS; perhaps it speaks http:// alone",
     "connection closed before message": "it hung up; perhaps it speaks https:// alone",
 }
 

@@ -30,6 +30,7 @@ def shared_service(shared_url: str) -> Iterator[Service]:
     """A service with two workers, for the tests that leave it as it was."""
     with running_service("--workers", "2", database_url=shared_url) as service:
         yield service
+        assert_nothing_happened(service)
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +38,13 @@ def shared_pyvoy(shared_url: str) -> Iterator[Service]:
     """The same with pyvoy, on the same database."""
     with running_service("--workers", "2", "--server", "pyvoy", database_url=shared_url) as service:
         yield service
+        assert_nothing_happened(service)
+
+
+def assert_nothing_happened(service: Service) -> None:
+    """Hold that a service stops well, and had nothing to warn of."""
+    assert service.stop() == 0
+    assert service.noise() == []
 
 
 @pytest.fixture

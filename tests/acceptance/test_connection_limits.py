@@ -50,7 +50,7 @@ def strict(request: pytest.FixtureRequest, own_url: str) -> Iterator[Service]:
     ) as service:
         yield service
         assert service.stop() == 0
-        assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []
+        assert service.noise() == []
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ async def test_http2_that_goes_on_and_on_is_cut_by_uvicorn(
                 while await caller.reader.read(65_536):
                     pass
     assert service.stop() == 0
-    assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []
+    assert service.noise() == []
 
 
 async def test_http2_that_asks_for_nothing_on_and_on_is_cut_by_uvicorn(
@@ -307,7 +307,7 @@ async def test_a_stream_whose_answer_has_begun_and_that_does_not_go_on_is_given_
             with contextlib.suppress(ConnectionError):
                 await caller.reader.read()
     assert service.stop() == 0
-    assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []
+    assert service.noise() == []
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -4,8 +4,7 @@ import asyncio
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ import httpx
 import pytest
 from conftest import ServiceStarter
 from support import plain
-from support.databases import Databases
+from support.databases import Databases, blackhole
 from support.program import ENDS_WITHIN_SECONDS, PROGRAM, run_program
 from support.service import Service, environment, eventually
 from support.wire import get, wire
@@ -25,13 +24,6 @@ async def empty_url(databases: Databases) -> AsyncIterator[str]:
     url = await databases.make_empty()
     yield url
     await databases.drop(url)
-
-
-@contextmanager
-def blackhole() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield listener.getsockname()[1]
 
 
 OPEN = "open to every caller on this machine: no tokens are set"

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
     ServerReflectionRequest,
     ServerReflectionResponse,
 )
-from support.service import Service, running_service
+from support.service import Service
 from support.wire import envelope, head, wire
 
 BUF = str(Path(sys.executable).with_name("buf"))
@@ -39,12 +38,6 @@ def info_of(version: str) -> bytes:
     return f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo".encode()
 
 
-@pytest.fixture(scope="module")
-def pyvoy_service(shared_url: str) -> Iterator[Service]:
-    with running_service("--workers", "1", "--server", "pyvoy", database_url=shared_url) as service:
-        yield service
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_over_http_1_it_answers_who_asks_first_and_reads_then(
     shared_service: Service, version: str
@@ -59,8 +52,8 @@ async def test_over_http_1_it_answers_who_asks_first_and_reads_then(
     assert json.loads(answer.body[10 + size :]) == {}
 
 
-def test_googles_client_learns_the_schema(pyvoy_service: Service) -> None:
-    with grpc.insecure_channel(pyvoy_service.url.removeprefix("http://")) as channel:
+def test_googles_client_learns_the_schema(shared_pyvoy: Service) -> None:
+    with grpc.insecure_channel(shared_pyvoy.url.removeprefix("http://")) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
         names = database.get_services()
         pool = DescriptorPool(database)
@@ -102,19 +95,19 @@ def buf_curl(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[s
     ids=["connect", "connect-h2c", "grpc-h2c", "grpcweb", "grpcweb-h2c"],
 )
 def test_buf_curl_needs_no_schema(
-    pyvoy_service: Service, tmp_path: Path, version: str, protocol: str, also: list[str]
+    shared_pyvoy: Service, tmp_path: Path, version: str, protocol: str, also: list[str]
 ) -> None:
     ended = buf_curl(
         tmp_path,
         *("--reflect", "--reflect-protocol", f"grpc-{version}", "--protocol", protocol, *also),
         *("--data", json.dumps({"campaignId": NOBODY})),
-        f"{pyvoy_service.url}/coupon.v1.CouponService/GetCampaign",
+        f"{shared_pyvoy.url}/coupon.v1.CouponService/GetCampaign",
     )
     assert json.loads(ended.stderr)["code"] == "not_found"
 
 
-def test_buf_curl_lists_the_services(pyvoy_service: Service, tmp_path: Path) -> None:
-    ended = buf_curl(tmp_path, *H2C, "--list-services", pyvoy_service.url)
+def test_buf_curl_lists_the_services(shared_pyvoy: Service, tmp_path: Path) -> None:
+    ended = buf_curl(tmp_path, *H2C, "--list-services", shared_pyvoy.url)
     assert (ended.returncode, ended.stdout.split()) == (0, SERVICES)
 
 

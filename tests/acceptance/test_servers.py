@@ -29,11 +29,6 @@ FOLDERS = "coupon-service-admin-*"
 pytestmark = pytest.mark.parametrize("server", SERVERS)
 
 
-def noise(service: Service) -> list[dict[str, object]]:
-    """Return what is in the log beside the lines of a clean start and stop."""
-    return [entry for entry in service.log if entry.get("level") not in {"debug", "info"}]
-
-
 def is_up(url: str) -> bool:
     try:
         return httpx.get(f"{url}/readyz").status_code == 200
@@ -48,7 +43,7 @@ def test_it_is_ready_answers_and_stops_without_a_word_too_many(
     answer = httpx.get(f"{service.url}/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
     assert service.stop() == 0
-    assert noise(service) == []
+    assert service.noise() == []
     assert [entry["event"] for entry in service.log][-2:] == ["ready", "stopped"]
 
 
@@ -77,7 +72,7 @@ async def test_callers_under_way_are_all_answered_when_it_stops_and_the_log_stay
     # A caller that was cut off would have a coupon that it does not know of.
     assert got[ISSUED] == (await stored(connection, campaign_id)).issued_count > 0
     assert "internal" not in got
-    assert noise(service) == []
+    assert service.noise() == []
 
 
 def test_each_worker_answers(shared: Service) -> None:
@@ -111,7 +106,7 @@ def test_a_worker_that_is_killed_is_replaced(
     eventually(lambda: len(set(service.worker_pids()) - {killed}) == 2)
     present = set(service.worker_pids()) - {killed}
     eventually(lambda: answering(service, present) == present)
-    (died,) = noise(service)
+    (died,) = service.noise()
     assert (died["event"], died["pid"]) == ("a worker died; starting another", killed)
     assert service.stop() == 0
 
@@ -122,7 +117,7 @@ def test_workers_that_are_still_starting_stop_too(
     # Ready is said when one of them answers.
     service = start_service("--workers", "4", database_url=database_url, server=server, pool_size=2)
     assert service.stop() == 0
-    assert noise(service) == []
+    assert service.noise() == []
 
 
 @pytest.fixture
@@ -183,7 +178,7 @@ def test_ctrl_c_in_a_terminal_stops_it_with_status_0(database_url: str, server: 
     ) as service:
         os.killpg(service.pid, signal.SIGINT)
         assert service.process.wait(SERVES_WITHIN_SECONDS) == 0
-    assert noise(service) == []
+    assert service.noise() == []
 
 
 @pytest.mark.parametrize("other", SERVERS)

@@ -8,6 +8,7 @@ import sys
 
 import psutil
 import pytest
+from support.databases import blackhole
 from support.service import environment, eventually
 
 ENDS_WITHIN_SECONDS = 30
@@ -21,22 +22,25 @@ def imports(process: psutil.Process) -> bool:
 
 @pytest.mark.parametrize("server", ["uvicorn", "pyvoy"])
 def test_ctrl_c_while_the_service_still_imports_ends_it_quietly(server: str) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "coupon_service", "serve", "--server", server],
-        # Were it to go on, it would say that nobody answers at this address.
-        env=environment(port=0, log_format="json", database_url="postgresql://127.0.0.1:1/none"),
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as starting:
+    with (
+        # It would wait there for its database.
+        blackhole() as port,
+        subprocess.Popen(
+            [sys.executable, "-m", "coupon_service", "serve", "--server", server],
+            env=environment(port=0, database_url=f"postgresql://user@127.0.0.1:{port}/none"),
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as starting,
+    ):
         eventually(lambda: imports(psutil.Process(starting.pid)))
         children = psutil.Process(starting.pid).children()
-        said = ""
         while starting.poll() is None:
             # As a terminal does, it reaches the whole group of processes.
             os.killpg(starting.pid, signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                _, said = starting.communicate(timeout=TOLD_AGAIN_AFTER_SECONDS)
+                starting.wait(TOLD_AGAIN_AFTER_SECONDS)
+        _, said = starting.communicate(timeout=ENDS_WITHIN_SECONDS)
     assert (starting.returncode, said) == (0, "")
     _, alive = psutil.wait_procs(children, timeout=ENDS_WITHIN_SECONDS)
     assert alive == []

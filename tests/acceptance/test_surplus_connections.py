@@ -10,12 +10,15 @@ from conftest import ServiceStarter
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from grpc_status import rpc_status
 from support.refusals import RETRY_INFO, of_grpc_web, of_json
-from support.wire import GRPC_WEB, Wire, assert_closed, envelope, head, post, wire
+from support.wire import GRPC_WEB, JSON, Wire, assert_closed, envelope, head, post, wire
 
 SERVERS = ("uvicorn", "pyvoy")
-GOOD = head(b"GET", b"/healthz")
+CALL = post("IssueCoupon", b"{}")
+SERVED = 400  # it names no campaign
+PROBES = ("/healthz", "/readyz", "/metrics")
 ENDS_WITHIN_SECONDS = 30
 UNAVAILABLE = "14"
+SERVING = b"\x08\x01"  # as grpc.health.v1 writes it
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -26,13 +29,13 @@ async def test_one_connection_too_many_is_not_served_and_the_others_are(
     async with contextlib.AsyncExitStack() as stack:
         within = [await _served(stack, service.url) for _ in range(4)]
         surplus = await stack.enter_async_context(wire(service.url))
-        answer = await surplus.ask(post("IssueCoupon", b"{}"))
+        answer = await surplus.ask(CALL)
         got = of_json(answer.body)
         assert (answer.status, got.code, got.reason) == (503, "unavailable", "OVERLOADED")
         assert got.retry_seconds is not None
         assert answer.headers["cache-control"] == "no-store"
         await assert_closed(surplus)
-        assert [(await each.ask(GOOD)).status for each in within] == [200] * 4
+        assert [(await each.ask(CALL)).status for each in within] == [SERVED] * 4
     async with contextlib.AsyncExitStack() as stack:
         await _served(stack, service.url)
 
@@ -42,7 +45,7 @@ async def _served(stack: contextlib.AsyncExitStack, url: str) -> Wire:
     async with asyncio.timeout(ENDS_WITHIN_SECONDS):
         while True:
             caller = await stack.enter_async_context(wire(url))
-            if (await caller.ask(GOOD)).status == 200:
+            if (await caller.ask(CALL)).status == SERVED:
                 return caller
 
 
@@ -52,12 +55,13 @@ async def test_connections_far_beyond_the_limit_are_closed_at_once(
 ) -> None:
     service = start_service(server=server, database_url=database_url, connections_max=1)
     async with contextlib.AsyncExitStack() as stack:
+        await _served(stack, service.url)
         callers = [await stack.enter_async_context(wire(service.url)) for _ in range(120)]
         async with asyncio.timeout(ENDS_WITHIN_SECONDS):
             while not any(each.reader.at_eof() for each in callers):
                 await asyncio.sleep(0.02)
-        answers = [await each.ask(GOOD) for each in callers]
-    assert {each.status for each in answers} == {200, 503, 0}
+        answers = [await each.ask(CALL) for each in callers]
+    assert {each.status for each in answers} == {503, 0}
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -65,8 +69,9 @@ async def test_one_connection_too_many_is_told_so_over_grpc_web(
     start_service: ServiceStarter, database_url: str, server: str
 ) -> None:
     service = start_service(server=server, database_url=database_url, connections_max=1)
-    async with wire(service.url) as within, wire(service.url) as surplus:
-        assert (await within.ask(GOOD)).status == 200
+    async with contextlib.AsyncExitStack() as stack:
+        await _served(stack, service.url)
+        surplus = await stack.enter_async_context(wire(service.url))
         got = of_grpc_web(await surplus.ask(post("IssueCoupon", envelope(b""), GRPC_WEB)))
         assert (got.code, got.reason) == (UNAVAILABLE, "OVERLOADED")
         assert RETRY_INFO in got.details
@@ -78,35 +83,53 @@ async def test_one_connection_too_many_is_told_so_over_grpc(
 ) -> None:
     service = start_service(server="pyvoy", database_url=database_url, connections_max=1)
     async with grpc.aio.insecure_channel(urlsplit(service.url).netloc) as channel:
-        check = channel.unary_unary("/grpc.health.v1.Health/Check")
-        async with wire(service.url) as within:
-            assert (await within.ask(GOOD)).status == 200
+        issue = channel.unary_unary("/coupon.v1.CouponService/IssueCoupon")
+        async with contextlib.AsyncExitStack() as stack:
+            await _served(stack, service.url)
             with pytest.raises(grpc.RpcError) as caught:
-                await check(b"", timeout=ENDS_WITHIN_SECONDS)
+                await issue(b"", timeout=ENDS_WITHIN_SECONDS)
         status = rpc_status.from_call(caught.value)
         info = ErrorInfo()
         assert status.details[0].Unpack(info)
         assert status.details[1].Is(RetryInfo.DESCRIPTOR)
         assert (caught.value.code(), info.reason) == (grpc.StatusCode.UNAVAILABLE, "OVERLOADED")
         async with asyncio.timeout(ENDS_WITHIN_SECONDS):
-            while await _is_overloaded(check):
+            while await _is_overloaded(issue):
                 await asyncio.sleep(0.1)
 
 
-async def _is_overloaded(check: grpc.aio.UnaryUnaryMultiCallable) -> bool:
-    call = check(b"", timeout=ENDS_WITHIN_SECONDS)
+async def _is_overloaded(issue: grpc.aio.UnaryUnaryMultiCallable) -> bool:
+    call = issue(b"", timeout=ENDS_WITHIN_SECONDS)
     code = await call.code()
-    assert code in {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+    assert code in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNAVAILABLE}
     return code is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_probes_are_answered_on_one_connection_too_many(
+    start_service: ServiceStarter, database_url: str, server: str
+) -> None:
+    service = start_service(server=server, database_url=database_url, connections_max=1)
+    async with contextlib.AsyncExitStack() as stack:
+        await _served(stack, service.url)
+        for path in PROBES:
+            async with wire(service.url) as surplus:
+                assert (await surplus.ask(head(b"GET", path.encode()))).status == 200
+                await assert_closed(surplus)
+        if server == "pyvoy":
+            async with grpc.aio.insecure_channel(urlsplit(service.url).netloc) as channel:
+                check = channel.unary_unary("/grpc.health.v1.Health/Check")
+                assert await check(b"", timeout=ENDS_WITHIN_SECONDS) == SERVING
 
 
 async def test_a_caller_cannot_choose_the_number_of_its_connection(
     start_service: ServiceStarter, database_url: str
 ) -> None:
     service = start_service(server="pyvoy", database_url=database_url, connections_max=1)
-    forged = head(b"GET", b"/healthz", [(b"x-connection-number", b"1")])
-    async with wire(service.url) as within, wire(service.url) as surplus:
-        assert (await within.ask(GOOD)).status == 200
+    forged = post("IssueCoupon", b"{}", [*JSON, (b"x-connection-number", b"0")])
+    async with contextlib.AsyncExitStack() as stack:
+        await _served(stack, service.url)
+        surplus = await stack.enter_async_context(wire(service.url))
         assert (await surplus.ask(forged)).status == 503
 
 
@@ -121,6 +144,6 @@ async def test_clients_of_http2_count_as_connections_of_uvicorn(
             # Its settings: it speaks.
             assert await caller.reader.readexactly(9)
         surplus = await stack.enter_async_context(wire(service.url))
-        assert (await surplus.ask(GOOD)).status == 503
+        assert (await surplus.ask(CALL)).status == 503
     async with contextlib.AsyncExitStack() as stack:
         await _served(stack, service.url)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import trustme
 from conftest import ServiceStarter
-from support.program import run_program
+from support.program import outcome, run_program
 from support.service import Service, eventually, running_service
 
 from coupon_service.serving.http2_notice import MESSAGE
@@ -61,16 +61,12 @@ def service(
     ) as made:
         yield made
         assert made.stop() == 0
-        assert noise(made) == []
+        assert made.noise() == []
 
 
 def server_of(service: Service) -> str:
     arguments = cast("list[str]", service.process.args)
     return arguments[arguments.index("--server") + 1]
-
-
-def noise(service: Service) -> list[dict[str, object]]:
-    return [entry for entry in service.log if entry.get("level") not in {"debug", "info"}]
 
 
 def protocol_chosen(service: Service, context: ssl.SSLContext, *offered: str) -> str | None:
@@ -119,7 +115,7 @@ def test_tls_to_the_port_of_plain_http_makes_no_noise(
     with pytest.raises(httpx.TransportError), httpx.Client(verify=context) as client:
         client.get(plain.url.replace("http:", "https:"))
     assert plain.stop() == 0
-    assert noise(plain) == []
+    assert plain.noise() == []
 
 
 @pytest.mark.parametrize(
@@ -194,6 +190,18 @@ def test_the_command_line_says_why_it_cannot_reach_a_service_over_tls(
     distrusting = run_program(*create, url=service.url)
     assert distrusting.stderr.endswith("its certificate is not trusted (see SSL_CERT_FILE)\n")
     assert run_program(*create, url=plain_url).stderr.count("cannot be reached") == 1
+
+
+def test_the_command_line_says_that_a_service_may_not_speak_tls(
+    shared_service: Service, files: dict[str, Path]
+) -> None:
+    ended = run_program(
+        *("campaign", "show", "00000000-0000-4000-8000-000000000000"),
+        variables={"SSL_CERT_FILE": str(files["authority"])},
+        url=shared_service.url.replace("http://", "https://"),
+    )
+    assert outcome(ended) == (1, "", 1)
+    assert ended.stderr.endswith("it does not speak TLS; perhaps it speaks http:// alone\n")
 
 
 def test_a_handshake_that_does_not_go_on_is_given_up(service: Service) -> None:

@@ -53,7 +53,7 @@ def impatient(request: pytest.FixtureRequest, own_url: str) -> Iterator[Service]
     ) as service:
         yield service
         assert service.stop() == 0
-        assert [entry for entry in service.log if entry.get("level") not in {"debug", "info"}] == []
+        assert service.noise() == []
 
 
 @pytest.fixture

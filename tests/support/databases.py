@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -36,6 +37,13 @@ def server_url() -> Iterator[str]:
         return
     with data_dir() as folder, EmbeddedPostgres(folder / "data") as postgres:
         yield postgres.url
+
+
+@contextmanager
+def blackhole() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
 
 
 def with_database(url: str, name: str) -> str:

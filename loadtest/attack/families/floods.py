@@ -48,6 +48,8 @@ async def _fill(at_work: Round) -> None:
         at_work.count(str(answer.status) if answer else "closed")
         if answer and answer.status not in {200, 503}:
             at_work.violated("A connection too many was answered otherwise.", request, answer)
+    if not served:
+        at_work.violated("No connection was served.")
     if served > CONNECTIONS_MAX * WORKERS:
         at_work.violated(f"{served} connections were served at once.")
 

@@ -20,6 +20,7 @@ LISTENER = "calls"
 OPEN = tuple(f"listener.{LISTENER}.downstream_{kind}_active" for kind in ("cx", "pre_cx"))
 NUMBER = "x-connection-number"
 _NUMBER = NUMBER.encode()
+LOOKS_MAX = 3
 # For how long there is no room, once there was none.
 FULL_SECONDS = 0.05
 
@@ -34,9 +35,11 @@ class Connections:
         self._count = count
         self._connections_max = connections_max
         # The highest number that a request came with, and the highest that certainly has room:
-        # no more connections can have been opened since they were counted.
-        self._highest = 0
-        self._within = connections_max
+        # no more connections can have been opened since they were counted. The first is 0.
+        self._highest = -1
+        self._within = connections_max - 1
+        # Those that are not within, and are to be told whether they are surplus.
+        self._asking: set[int] = set()
         self._full_until = 0.0
         self._counting = asyncio.Lock()
 
@@ -55,22 +58,39 @@ class Connections:
         if number <= self._within:
             return False
         self._highest = max(self._highest, number)
-        async with self._counting:
-            if number > self._within and time.monotonic() >= self._full_until:
-                await self._look()
+        self._asking.add(number)
+        try:
+            async with self._counting:
+                if number > self._within and time.monotonic() >= self._full_until:
+                    await self._look()
+        finally:
+            self._asking.discard(number)
         return number > self._within
 
     async def _look(self) -> None:
-        """See how much room there is."""
-        highest = self._highest
+        """See how much room there is, and give it to those who came first."""
+        for _ in range(LOOKS_MAX):
+            highest, asking = self._highest, self._to_be_told()
+            room = await self._room()
+            if room >= 0:
+                self._within = highest + room
+                return
+            if asking == self._to_be_told():
+                break
+            # Who came meanwhile may have been counted as one who stays.
+        self._full_until = time.monotonic() + FULL_SECONDS
+        served_count = len(asking) + room
+        if served_count > 0:
+            self._within = asking[served_count - 1]
+
+    def _to_be_told(self) -> list[int]:
+        return sorted(number for number in self._asking if number > self._within)
+
+    async def _room(self) -> int:
         try:
-            room = self._connections_max - await asyncio.to_thread(self._count)
+            return self._connections_max - await asyncio.to_thread(self._count)
         except OSError:
-            room = 0  # of no use to callers, whom Envoy's own limit still bounds
-        if room >= 0:
-            self._within = highest + room
-        else:
-            self._full_until = time.monotonic() + FULL_SECONDS
+            return 0  # refusing is of no use to callers, whom Envoy's own limit still bounds
 
 
 def _number_of(scope: dict[str, Any]) -> int:

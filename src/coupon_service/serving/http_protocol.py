@@ -61,7 +61,7 @@ class CouponHttpProtocol(HttpToolsProtocol):
         if surplus > self._limits.surplus_max:
             transport.abort()
         elif surplus > 0:
-            self.app = wire_refusals.answer_overloaded
+            self.app = wire_refusals.beyond_limit(self.app)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered: of several, uvicorn tells the last to come."""

@@ -61,7 +61,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN
     """Answer a request, or take part in the start and stop, whose failure ends the process."""
     if scope["type"] == "http":
         is_surplus = await _connections.is_surplus(scope)
-        answer = wire_refusals.answer_overloaded if is_surplus else _application
+        answer = _beyond_limit if is_surplus else _application
         # pyvoy delivers also to whoever has stopped waiting, which a cancelled future
         # does not bear.
         await answer(
@@ -85,6 +85,7 @@ logs.configure(_settings)
 _inherited = Inherited.from_environment()
 _connections = Connections.of(_inherited.admin_path, connections_max=_settings.connections_max)
 _application = _made(_inherited.application)
+_beyond_limit = wire_refusals.beyond_limit(_application)
 threading.Thread(
     target=_stop_when_told, args=[_inherited], name="stop-when-told", daemon=True
 ).start()

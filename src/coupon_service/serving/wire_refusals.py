@@ -6,7 +6,7 @@ from typing import Any
 
 from coupon_service import errors, heads, http_replies
 from coupon_service.heads import Scope
-from coupon_service.http_replies import JSON_HEADERS, NO_STORE
+from coupon_service.http_replies import JSON_HEADERS, NO_STORE, Answer
 from coupon_service.rpc_errors import connect_error, in_connect, in_grpc
 from coupon_service.settings import Settings
 
@@ -15,6 +15,7 @@ HEADERS_MAX = 100
 # Connections beyond the limit that are told so; yet more are closed without a word.
 SURPLUS_MAX = 100
 CLOSE = (b"connection", b"close")
+PROBES = frozenset({"/healthz", "/readyz", "/metrics", "/grpc.health.v1.Health/Check"})
 
 
 def head_too_large(settings: Settings) -> tuple[int, bytes]:
@@ -45,8 +46,32 @@ def too_slow(settings: Settings) -> tuple[int, bytes]:
     return _encoded(_invalid("request", described))
 
 
-async def answer_overloaded(scope: Scope, _receive: Any, send: Any) -> None:  # noqa: ANN401 # as ASGI has it
-    """Answer whatever comes on one connection too many, and close it."""
+def beyond_limit(application: Answer) -> Answer:
+    """Return what answers on one connection too many, and closes it.
+
+    Probes are answered as ever: who restarts what does not answer them must not restart a
+    process that is merely full.
+    """
+
+    async def answer(scope: Scope, receive: Any, send: Any) -> None:  # noqa: ANN401 # as ASGI has it
+        if scope["path"] in PROBES:
+            await application(scope, receive, _closing(send))
+        else:
+            await _answer_overloaded(scope, send)
+
+    return answer
+
+
+def _closing(send: Any) -> Any:  # noqa: ANN401 # as ASGI has it
+    async def send_and_close(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], CLOSE]}
+        await send(message)
+
+    return send_and_close
+
+
+async def _answer_overloaded(scope: Scope, send: Any) -> None:  # noqa: ANN401 # as ASGI has it
     refusal = connect_error(errors.TooManyConnections())
     kind = heads.content_type(scope)
     status, body = in_connect(refusal)
@@ -55,7 +80,7 @@ async def answer_overloaded(scope: Scope, _receive: Any, send: Any) -> None:  # 
         status, body = HTTPStatus.OK, b""
         headers = [*in_grpc(refusal, web=heads.is_grpc_web(kind)), NO_STORE]
     length = (b"content-length", str(len(body)).encode())
-    await http_replies.reply(send, status, body, [*headers, length, CLOSE])
+    await http_replies.reply(_closing(send), status, body, [*headers, length])
 
 
 def _invalid(field: str, description: str) -> errors.InvalidRequest:
