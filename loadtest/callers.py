@@ -238,11 +238,21 @@ class Mix:
 
 
 class Crowd:
-    """Callers and readers of some campaigns, who call until they are told to stop."""
+    """Callers and readers of some campaigns, who call until they are told to stop.
+
+    Each caller waits `pause_seconds` between an answer and the next call.
+    """
 
     def __init__(
-        self, client: RecordingClient, campaign_ids: list[str], mix: Mix, chance: random.Random
+        self,
+        client: RecordingClient,
+        campaign_ids: list[str],
+        mix: Mix,
+        chance: random.Random,
+        *,
+        pause_seconds: float = 0,
     ) -> None:
+        self._pause_seconds = pause_seconds
         self._client = client
         self._campaign_ids = campaign_ids
         self._mix = mix
@@ -266,8 +276,8 @@ class Crowd:
         while not self._stop.is_set():
             campaign_id = self._chance.choice(self._campaign_ids)
             line = await self._one_call(campaign_id, self._next_user())
-            if line is None or line.outcome not in {history.OK, "SOLD_OUT"}:
-                await asyncio.sleep(ERROR_PAUSE_SECONDS)
+            is_good = line is not None and line.outcome in {history.OK, "SOLD_OUT"}
+            await asyncio.sleep(self._pause_seconds if is_good else ERROR_PAUSE_SECONDS)
 
     async def _one_call(self, campaign_id: str, user_id: str) -> history.Issue | None:
         mix, chance = self._mix, self._chance

@@ -43,15 +43,26 @@ class Result:
         return self.verdict.is_kept and not self.unexpected
 
 
-async def run(fault: Fault, *, seed: int, strikes: int, hold_seconds: float) -> Result:
+async def run(
+    fault: Fault, *, seed: int, strikes: int, hold_seconds: float, pause_seconds: float = 0
+) -> Result:
     """Do a fault several times to one service, each lasting `hold_seconds` where it lasts.
+
+    Callers wait `pause_seconds` between an answer and their next call; while a fault holds
+    up their calls, all of them are under way at once in any case.
 
     Raises:
         DoesNotHeal: the service did not issue again.
     """
     chance = random.Random(seed)  # noqa: S311 # to be repeated
     heal_seconds = []
-    async with stage(fault.setting, fault.mix, chance=chance, hold_seconds=hold_seconds) as made:
+    async with stage(
+        fault.setting,
+        fault.mix,
+        chance=chance,
+        hold_seconds=hold_seconds,
+        pause_seconds=pause_seconds,
+    ) as made:
         await _until_issued(made.client, COUPONS_BETWEEN)
         for _ in range(strikes):
             small = await _small_campaigns(made)

@@ -103,15 +103,23 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def stage(
-    setting: Setting, mix: Mix, *, chance: random.Random, hold_seconds: float
+    setting: Setting,
+    mix: Mix,
+    *,
+    chance: random.Random,
+    hold_seconds: float,
+    pause_seconds: float,
 ) -> AsyncIterator[Stage]:
-    """Set everything up, with callers who are calling already; end it all afterwards."""
+    """Set everything up, with callers who are calling already; end it all afterwards.
+
+    Each of them waits `pause_seconds` between an answer and the next call.
+    """
     async with contextlib.AsyncExitStack() as stack:
         data_dir = stack.enter_context(_data_dir())
         made = await _started(stack, setting, data_dir, chance, hold_seconds)
         urls = [service.url for service in made.services]
         made.client = await stack.enter_async_context(recording(urls, chance))
-        made.crowd = Crowd(made.client, made.campaign_ids, mix, chance)
+        made.crowd = Crowd(made.client, made.campaign_ids, mix, chance, pause_seconds=pause_seconds)
         await made.new_campaign(MANY)
         made.crowd.start()
         stack.push_async_callback(made.crowd.stop)
