@@ -1,6 +1,7 @@
 """How many connections an Envoy may have, by what its application is told of them."""
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 
 import pytest
@@ -117,6 +118,28 @@ async def test_of_those_who_come_at_once_the_first_are_served_until_it_is_full(
     assert got == [True] + [False] * (LIMIT - 1)
     assert envoy.asked <= LOOKS_MAX + 1
     assert not await is_surplus(connections, silent)
+
+
+async def test_a_place_that_was_given_is_not_taken_back(envoy: Envoy) -> None:
+    looking, look_on = threading.Event(), threading.Event()
+
+    def count() -> int:
+        found = envoy.count()
+        looking.set()
+        look_on.wait()
+        return found
+
+    connections = Connections(count, connections_max=LIMIT)
+    envoy.last = LIMIT - 1
+    first = asyncio.create_task(is_surplus(connections, envoy.connect()))
+    await asyncio.to_thread(looking.wait)
+    later = [envoy.connect() for _ in range(LIMIT)]
+    # Both wait for the same look, by which all but the last are within; the last looks again.
+    waiting = [asyncio.create_task(is_surplus(connections, later[n])) for n in (-1, 0)]
+    await asyncio.sleep(0)
+    look_on.set()
+    assert [await each for each in (first, *waiting)] == [False, True, False]
+    assert [await is_surplus(connections, each) for each in later] == [False] * (LIMIT - 1) + [True]
 
 
 async def test_a_full_envoy_is_not_asked_for_each_connection(
